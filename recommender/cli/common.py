@@ -1,0 +1,42 @@
+"""What all commands share: services from the environment, one JSON object out, progress on stderr."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from recommender.bootstrap import Services, bootstrap
+from recommender.config import Settings
+from recommender.telemetry import configure_logging
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def make_services(*, service: str) -> Services:
+    """Configure logging for this command and build its services."""
+    configure_logging(service=service)
+    return bootstrap(Settings.from_environ())
+
+
+def emit(result: Mapping[str, Any], *, as_json: bool, text: Callable[[], str]) -> None:
+    """Print a result on stdout, as one JSON object or as text for a person."""
+    if as_json:
+        click.echo(orjson.dumps(dict(result), option=orjson.OPT_NON_STR_KEYS).decode())
+    else:
+        click.echo(text())
+
+
+def make_progress() -> Progress:
+    """Return a progress bar on stderr; silent unless stderr is a terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )

@@ -1,0 +1,64 @@
+"""The command group; each command lives beside the part of the product it drives."""
+
+import importlib
+import sys
+
+import click
+
+from recommender import __version__
+from recommender.errors import InvalidInputError, RecommenderError
+
+# Commands are imported when called, so that `--help` and quick commands start at once.
+_COMMANDS = {
+    "up": "recommender.cli.run_commands:up",
+    "serve": "recommender.cli.run_commands:serve",
+    "ingest": "recommender.cli.run_commands:ingest",
+    "schedule": "recommender.cli.run_commands:schedule",
+    "demo": "recommender.cli.demo_commands:demo",
+    "shop": "recommender.cli.shop_commands:shop",
+    "import": "recommender.cli.data_commands:import_file",
+    "train": "recommender.cli.train_commands:train",
+    "measure": "recommender.cli.money_commands:measure",
+    "settle": "recommender.cli.money_commands:settle",
+    "verify": "recommender.cli.money_commands:verify",
+    "uplift": "recommender.cli.money_commands:uplift",
+    "migrate": "recommender.cli.run_commands:migrate",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        target = _COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, _, name = target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=_LazyGroup)
+@click.version_option(__version__, prog_name="recommender")
+def group() -> None:
+    """Recommendations for web shops, paid by the revenue they are proven to cause."""
+
+
+def main() -> None:
+    """Run a command; an error is one clear line, status 2 for wrong use and 1 for a failure."""
+    try:
+        group.main(standalone_mode=False, prog_name="recommender")
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except InvalidInputError as error:
+        click.echo(f"Error: {error} [{error.code}]", err=True)
+        sys.exit(2)
+    except RecommenderError as error:
+        click.echo(f"Error: {error} [{error.code}]", err=True)
+        sys.exit(1)

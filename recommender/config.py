@@ -1,0 +1,140 @@
+"""Settings: the only place that reads the environment.
+
+All names start with `RECOMMENDER_`. A URL chooses the server behind each seam; an empty one means
+the embedded default under `RECOMMENDER_HOME`. All faults are reported at once.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from recommender.errors import InvalidInputError
+
+ENGINES = ("duckdb", "spark")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator can choose.
+
+    Attributes:
+        home: Folder of everything the service keeps on this machine.
+        redis_url: Stream and hot state; empty means the embedded server of `up`.
+        database_url: SQLAlchemy URL of control data and ledger.
+        lake_url: Folder or object-store address of the event log.
+        engine: Query engine of batch work, one of `ENGINES`.
+        host: Address the web server binds to.
+        port: Port the web server binds to; the demo storefront takes the next one.
+        public_url: Address browsers reach the web server at, without a trailing slash.
+        web_workers: Number of web worker processes.
+        slate_budget_ms: Time a recommendation may take before the fallback answers.
+        trust_proxy_hops: Number of proxies in front whose forwarding headers are believed.
+        secret_key_file: File (mode 0600) with the service's own secret, made when absent.
+    """
+
+    home: Path
+    redis_url: str
+    database_url: str
+    lake_url: str
+    engine: str
+    host: str
+    port: int
+    public_url: str
+    web_workers: int
+    slate_budget_ms: int
+    trust_proxy_hops: int
+    secret_key_file: Path
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read and check every setting.
+
+        Raises:
+            InvalidInputError: Names every faulty setting, not only the first.
+        """
+        reader = _Reader(os.environ if environ is None else environ)
+        home = Path(reader.text("HOME", str(_default_home()))).expanduser().absolute()
+        host, port = reader.text("HOST", "127.0.0.1"), reader.number("PORT", 8000, 1, 65_534)
+        settings = cls(
+            home=home,
+            redis_url=reader.url("REDIS_URL", "", ("redis", "rediss", "unix")),
+            database_url=reader.url(
+                "DATABASE_URL",
+                f"sqlite:///{home / 'control.db'}",
+                ("sqlite", "postgresql", "postgresql+psycopg"),
+            ).replace("postgresql://", "postgresql+psycopg://", 1),
+            lake_url=reader.text("LAKE_URL", str(home / "lake")),
+            engine=reader.choice("ENGINE", "duckdb", ENGINES),
+            host=host,
+            port=port,
+            public_url=reader.text("PUBLIC_URL", f"http://{host}:{port}").rstrip("/"),
+            web_workers=reader.number("WEB_WORKERS", min(os.cpu_count() or 1, 8), 1, 64),
+            slate_budget_ms=reader.number("SLATE_BUDGET_MS", 50, 1, 10_000),
+            trust_proxy_hops=reader.number("TRUST_PROXY_HOPS", 0, 0, 5),
+            secret_key_file=Path(reader.text("SECRET_KEY_FILE", str(home / "secret.key"))),
+        )
+        reader.raise_faults()
+        return settings
+
+    def child_environ(self, **overrides: str) -> dict[str, str]:
+        """Return the environment for a child process that shall see these same settings."""
+        environ = dict(os.environ)
+        own = {
+            "HOME": str(self.home),
+            "REDIS_URL": self.redis_url,
+            "DATABASE_URL": self.database_url,
+            "LAKE_URL": self.lake_url,
+            "ENGINE": self.engine,
+            "HOST": self.host,
+            "PORT": str(self.port),
+            "PUBLIC_URL": self.public_url,
+            "WEB_WORKERS": str(self.web_workers),
+            "SLATE_BUDGET_MS": str(self.slate_budget_ms),
+            "TRUST_PROXY_HOPS": str(self.trust_proxy_hops),
+            "SECRET_KEY_FILE": str(self.secret_key_file),
+        }
+        environ.update({f"RECOMMENDER_{name}": value for name, value in own.items()})
+        environ.update(overrides)
+        return environ
+
+
+def _default_home() -> Path:
+    data_home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data_home).expanduser() / "recommender"
+
+
+class _Reader:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._faults: list[str] = []
+
+    def text(self, name: str, default: str) -> str:
+        return self._environ.get(f"RECOMMENDER_{name}", "").strip() or default
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        raw = self.text(name, str(default))
+        if not raw.isascii() or not raw.isdigit() or not low <= int(raw) <= high:
+            self._fault(name, f"a whole number from {low} to {high}", raw)
+            return default
+        return int(raw)
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        raw = self.text(name, default)
+        if raw not in choices:
+            self._fault(name, f"one of {', '.join(choices)}", raw)
+        return raw
+
+    def url(self, name: str, default: str, schemes: tuple[str, ...]) -> str:
+        raw = self.text(name, default)
+        scheme, found, _ = raw.partition("://")
+        if raw and (not found or scheme not in schemes):
+            self._fault(name, f"a URL that starts with one of {', '.join(schemes)}", scheme)
+        return raw
+
+    def _fault(self, name: str, wanted: str, got: str) -> None:
+        self._faults.append(f"RECOMMENDER_{name} must be {wanted}, not {got!r}")
+
+    def raise_faults(self) -> None:
+        if self._faults:
+            raise InvalidInputError("; ".join(self._faults), code="invalid-settings")

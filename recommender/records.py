@@ -1,0 +1,321 @@
+"""The records that travel between stages: the product on one page.
+
+Frozen, without behaviour beyond reading themselves. Units are in the names: `_minor` is money in
+the currency's minor unit, `_at` an aware UTC instant, `_on` a date, `_share` a number 0–1.
+"""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """What a visitor did. GA4's names are ours where GA4 has a name."""
+
+    PAGE_VIEW = "page_view"
+    VIEW_ITEM = "view_item"
+    VIEW_LIST = "view_item_list"
+    SELECT_ITEM = "select_item"
+    ADD_TO_CART = "add_to_cart"
+    REMOVE_FROM_CART = "remove_from_cart"
+    SEARCH = "search"
+    PURCHASE = "purchase"
+    """The browser saw a purchase: links a visitor to an order, never counts as money."""
+    ORDER = "order"
+    """The shop's server (or its history) states an order: the truth."""
+    EXPOSURE = "exposure"
+    """The first moment a slate could influence a visitor; recorded in both arms."""
+    IMPRESSION = "impression"
+    """A slate was on screen: half its pixels for one second."""
+
+
+class Arm(StrEnum):
+    """Which side of the experiment a visitor is on."""
+
+    CONTROL = "control"
+    TREATMENT = "treatment"
+
+
+class Placement(StrEnum):
+    """Where on the shop's pages a slate stands."""
+
+    HOME = "home"
+    PRODUCT = "product"
+    CART = "cart"
+    CATEGORY = "category"
+    SEARCH = "search"
+    """Shown when a search found nothing."""
+
+
+class Source(StrEnum):
+    """Who told us of an event."""
+
+    BROWSER = "browser"
+    SERVER = "server"
+    IMPORT = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class EventItem:
+    """One item inside an event."""
+
+    item_id: str
+    quantity: int = 1
+    price_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One observed fact, as it is stored for ever.
+
+    Attributes:
+        shop_id: The tenant.
+        event_id: UUID made where the event happened (version 7: time-ordered); the key of
+            deduplication together with `shop_id`.
+        type: What happened.
+        visitor: Keyed hash of the visitor's id, or empty without consent.
+        occurred_at: When it happened by the sender's clock, clamped to what is plausible.
+        received_at: When we acknowledged it; the truth for billing.
+        day: Partition of the event log, see `events.identity.partition_day`.
+        source: Who told us.
+        items: Items concerned.
+        placement: Where the slate stood, for slate events.
+        arm: Arm of the visitor, for exposures.
+        stratum: Stratum of the experiment, for exposures.
+        slate_id: Slate concerned.
+        order_id: The shop's order number, for purchases and orders.
+        search_term: What was searched.
+        session: Shop's or browser's session, when told.
+        page: Path of the page, without query.
+    """
+
+    shop_id: str
+    event_id: str
+    type: EventType
+    visitor: str
+    occurred_at: dt.datetime
+    received_at: dt.datetime
+    day: dt.date
+    source: Source
+    items: tuple[EventItem, ...] = ()
+    placement: str = ""
+    arm: str = ""
+    stratum: int = 0
+    slate_id: str = ""
+    order_id: str = ""
+    search_term: str = ""
+    session: str = ""
+    page: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why one element of a batch was not taken; the others were.
+
+    Attributes:
+        index: Place of the element in the batch, from 0.
+        code: Stable machine-readable reason.
+        detail: One sentence for the person who sent it.
+        event_id: The element's id, when it had a readable one.
+    """
+
+    index: int
+    code: str
+    detail: str
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A recommendable unit of a shop's catalogue."""
+
+    shop_id: str
+    item_id: str
+    title: str
+    url: str
+    image_url: str
+    price_minor: int
+    currency: str
+    category: str = ""
+    brand: str = ""
+    group_id: str = ""
+    available: bool = True
+    revision: int = 0
+    """Grows with every change in the shop's catalogue; orders changes for readers."""
+
+
+class OrderKind(StrEnum):
+    """What an order fact says."""
+
+    ORDER = "order"
+    REFUND = "refund"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFact:
+    """One signed statement of the shop about money.
+
+    Attributes:
+        fact_id: The shop's id of this statement: order number, or refund number.
+        order_id: Order it is about.
+        net_minor: Revenue without tax and shipping; a refund carries a positive amount that
+            is subtracted.
+        placed_at: When the order was placed, or the refund made.
+        visitor: Keyed hash of the visitor, empty while unlinked.
+        body_hash: SHA-256 of the canonical statement; another body under the same id is a
+            conflict.
+    """
+
+    shop_id: str
+    kind: OrderKind
+    fact_id: str
+    order_id: str
+    net_minor: int
+    currency: str
+    placed_at: dt.datetime
+    received_at: dt.datetime
+    visitor: str
+    body_hash: str
+    items: tuple[EventItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What shop and vendor agreed; a version is never edited once in use.
+
+    Attributes:
+        version: 1, 2, … within a shop.
+        starts_on: First day it governs, in the shop's time zone.
+        rate_bps: Vendor's share of proven incremental revenue, in basis points (1,000 = 10 %).
+        policy: `gated_midpoint` or `proven_minimum`.
+        cap_month_bps: Most a month may cost, in basis points of treated revenue.
+        cap_year_minor: Most a contract year may cost; 0 means no such cap.
+        order_cap_minor: Revenue of one order above this does not count, in either arm; 0
+            means no cap.
+        alpha_ppm: Error probability of the interval in parts per million (50,000 = 5 %).
+        n_star: Visitors at which the confidence sequence is tightest, fixed before the first
+            look.
+    """
+
+    shop_id: str
+    version: int
+    starts_on: dt.date
+    rate_bps: int
+    policy: str
+    cap_month_bps: int
+    cap_year_minor: int
+    order_cap_minor: int
+    alpha_ppm: int
+    n_star: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """A stretch of the experiment with one salt and one treatment share."""
+
+    shop_id: str
+    stratum: int
+    salt: str
+    treatment_share_ppm: int
+    starts_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementSetting:
+    """How one placement of one shop behaves.
+
+    Attributes:
+        n: Length of the slate.
+        n_min: Below this the widget hides.
+        allow_seen: Whether items of the visitor's recent path may come back.
+        tail: The tail dial, in parts per million of 1 (0 = pure relevance).
+        title: Heading by language code; the widget has its own when empty.
+    """
+
+    placement: Placement
+    n: int = 8
+    n_min: int = 2
+    allow_seen: bool = False
+    tail_ppm: int = 200_000
+    enabled: bool = True
+    title: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A tenant as the web sees it, without secrets.
+
+    Attributes:
+        visitor_key: Key of the hash that makes visitor ids pseudonymous, 32 bytes.
+        origins: Origins whose pages may use the public key, `https://shop.example`.
+        strata: All strata so far, oldest first; the last one assigns.
+        declared_effect_ppm: True relative effect of simulated shoppers; None for a real shop.
+    """
+
+    shop_id: str
+    name: str
+    currency: str
+    country: str
+    timezone: str
+    public_key: str
+    visitor_key: bytes
+    origins: tuple[str, ...]
+    placements: dict[Placement, PlacementSetting]
+    strata: tuple[Stratum, ...]
+    declared_effect_ppm: int | None = None
+
+    @property
+    def current_stratum(self) -> Stratum:
+        """Return the stratum that assigns visitors now."""
+        return self.strata[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class SlateItem:
+    """One recommended item as the shopper gets it."""
+
+    item_id: str
+    score: float
+    reason: str
+    """Stable code: `viewed`, `bought_together`, `similar`, `history`, `category`, `popular`."""
+    reason_item_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Slate:
+    """An ordered list of recommended items for one request.
+
+    Attributes:
+        fallback: Name of the fallback that answered, empty when the models did.
+    """
+
+    slate_id: str
+    items: tuple[SlateItem, ...]
+    fallback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DailySum:
+    """What one arm did on one day: all that the estimate ever sees of visitors.
+
+    Sums are additive over days. A visitor counts on the day of the first exposure; an order
+    counts on the day it was placed, when that is after the first exposure.
+
+    Attributes:
+        visitors: Visitors first exposed on this day.
+        orders: Orders placed, less none.
+        revenue_minor: Net revenue, refunds subtracted on the day they were made.
+        revenue_squares: Growth on this day of Σ over visitors of (revenue so far)², in
+            minor units squared.
+        converted: Visitors whose first order after exposure fell on this day.
+    """
+
+    day: dt.date
+    stratum: int
+    arm: Arm
+    visitors: int
+    orders: int
+    converted: int
+    revenue_minor: int
+    revenue_squares: int

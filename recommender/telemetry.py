@@ -1,0 +1,66 @@
+"""Structured log and counters.
+
+Logs are one JSON object a line on stderr (human-readable on a terminal). Visitor ids, keys and
+addresses are never logged. Counters are Prometheus metrics, summed over web workers.
+"""
+
+import logging
+import sys
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+EVENTS_TOTAL = Counter(
+    "recommender_events_total", "Events by what became of them.", ["outcome", "code"]
+)
+SLATES_TOTAL = Counter(
+    "recommender_slates_total",
+    "Slates by placement, arm and fallback.",
+    ["placement", "arm", "fallback"],
+)
+SLATE_SECONDS = Histogram(
+    "recommender_slate_seconds",
+    "Time to make a slate, from parsed request to finished answer.",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5),
+)
+FAILED_OPEN_TOTAL = Counter(
+    "recommender_failed_open_total", "Faults the shopper did not notice, by part.", ["part"]
+)
+STREAM_PENDING = Gauge(
+    "recommender_stream_pending_entries",
+    "Stream entries not yet in the event log.",
+    multiprocess_mode="mostrecent",
+)
+
+
+def configure_logging(*, service: str, level: str = "INFO") -> None:
+    """Send all logs of this process to stderr, each line naming the service's role."""
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer()
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
+    )
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared)
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def get_logger() -> structlog.typing.FilteringBoundLogger:
+    """Return the process's structured logger."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return logger
