@@ -1,0 +1,1 @@
+"""Everything that talks to a driver: Redis, Delta, SQL databases, PDF, processes."""

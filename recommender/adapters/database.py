@@ -1,0 +1,76 @@
+"""Control data: opens SQLite or PostgreSQL by URL and brings its schema up to date."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from recommender.errors import UnavailableError
+
+SQLITE_BUSY_MS = 10_000
+
+
+def open_database(url: str) -> sa.Engine:
+    """Return an engine; connections are made when first used.
+
+    SQLite runs in WAL mode with `synchronous=FULL`: a commit that returned is on disk.
+    """
+    if sa.engine.make_url(url).get_backend_name() == "sqlite":
+        return _open_sqlite(url)
+    return sa.create_engine(url, pool_size=8, max_overflow=8, pool_timeout=5, pool_pre_ping=True)
+
+
+def _open_sqlite(url: str) -> sa.Engine:
+    path = sa.engine.make_url(url).database
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = sa.create_engine(url)
+
+    @sa.event.listens_for(engine, "connect")
+    def _configure(connection: object, _record: object) -> None:
+        # SQLAlchemy shall decide when a transaction starts, not the driver.
+        connection.isolation_level = None  # type: ignore[attr-defined]
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={SQLITE_BUSY_MS}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # A transaction that reads first and writes later would fail at once when another
+        # process wrote in between, without waiting; taking the write lock first waits instead.
+        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def migrate(engine: sa.Engine) -> None:
+    """Bring the schema to the newest version; safe to call from several processes.
+
+    Raises:
+        UnavailableError: The database does not answer.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    try:
+        with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727433)")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except sa.exc.OperationalError as error:
+        raise UnavailableError(
+            f"The database does not answer: {error.orig}", code="database-unavailable"
+        ) from error
+
+
+def write_transaction(engine: sa.Engine) -> sa.Engine:
+    """Return an engine whose `begin()` takes SQLite's write lock at once."""
+    return engine.execution_options(sqlite_begin="IMMEDIATE")

@@ -1,0 +1,169 @@
+"""One product as a shop describes it → `Item`, or a `Rejection` that says why not. Pure.
+
+In comes a mapping with our names, Google Merchant Center's names, or both; a feed's spelling of
+them ("g:image link") is accepted. Must not know where the mapping came from.
+"""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from recommender import tables
+from recommender.errors import InvalidInputError
+from recommender.records import Item, Rejection, Shop
+from recommender.shops.money import MINOR_LIMIT, parse_minor
+
+# What shoppers can order, by schema.org's and Merchant Center's words without case and signs.
+_AVAILABLE = {"instock", "limitedavailability", "onlineonly", "preorder", "presale", "backorder"}
+_NOT_AVAILABLE = {"outofstock", "soldout", "discontinued", "instoreonly"}
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_URL_UNSAFE = re.compile(r"[\s\\\"<>]")
+_PRICE = re.compile(r"(?P<before>[A-Z]{3})?\s*(?P<amount>[^A-Z]*?)\s*(?P<after>[A-Z]{3})?")
+
+
+def parse_item(raw: object, shop: Shop, index: int) -> Item | Rejection:
+    """Read one product.
+
+    Args:
+        raw: Mapping of field name to value. Needed are an id (`item_id`, `id`), a title
+            (`title`, `name`), an address (`url`, `link`) and a price (`price_minor` as whole
+            minor units, or `price` as "12.00", "12.00 EUR" or a number). Known besides:
+            `image_url`/`image_link`, `sale_price`, `availability`/`available`,
+            `category`/`product_type`, `brand`, `group_id`/`item_group_id`.
+        shop: Decides the currency.
+        index: Place in the batch, for the rejection.
+    """
+    if not isinstance(raw, Mapping):
+        return Rejection(index, "wrong-type", "an item is an object with named fields")
+    fields = {_field_name(name): value for name, value in raw.items()}
+    try:
+        return Item(
+            shop_id=shop.shop_id,
+            item_id=_required(fields, "item_id", "id"),
+            title=_required(fields, "title", "name"),
+            url=_url(fields, "url", "link", required=True),
+            image_url=_url(fields, "image_url", "image_link", required=False),
+            price_minor=_price_minor(fields, shop.currency),
+            currency=shop.currency,
+            category=_text(fields, "category", "product_type"),
+            brand=_text(fields, "brand"),
+            group_id=_text(fields, "group_id", "item_group_id"),
+            available=_available(fields),
+        )
+    except InvalidInputError as error:
+        return Rejection(index, error.code, str(error))
+
+
+def _field_name(name: object) -> str:
+    return str(name).strip().lower().removeprefix("g:").replace(" ", "_")
+
+
+def _first(fields: Mapping[str, object], *names: str) -> object:
+    return next((fields[name] for name in names if fields.get(name) not in (None, "")), None)
+
+
+def _text(fields: Mapping[str, object], *names: str) -> str:
+    value = _first(fields, *names)
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{names[0]} must be text", code="wrong-type")
+    text = " ".join(value.split())
+    if _UNSAFE.search(text):
+        raise InvalidInputError(f"{names[0]} contains control characters", code="bad-text")
+    limit = tables.items.c[names[0]].type.length  # type: ignore[attr-defined]
+    if len(text) > limit:
+        raise InvalidInputError(f"{names[0]} is longer than {limit} characters", code="too-long")
+    return text
+
+
+def _required(fields: Mapping[str, object], *names: str) -> str:
+    text = _text(fields, *names)
+    if not text:
+        code = "missing-id" if names[0] == "item_id" else f"missing-{names[0]}"
+        raise InvalidInputError(f"{' or '.join(names)} is missing", code=code)
+    return text
+
+
+def _url(fields: Mapping[str, object], *names: str, required: bool) -> str:
+    url = _required(fields, *names) if required else _text(fields, *names)
+    if url and not _is_web_address(url):
+        raise InvalidInputError(
+            f"{names[0]} must start with https://, http:// or one slash", code="bad-url"
+        )
+    return url
+
+
+def _is_web_address(url: str) -> bool:
+    # Browsers read a backslash as a slash, so "/\\host" would lead to another site.
+    if _URL_UNSAFE.search(url):
+        return False
+    if url.startswith("/"):
+        return not url.startswith("//")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+
+
+def _price_minor(fields: Mapping[str, object], currency: str) -> int:
+    stated = _text(fields, "currency") if "currency" in fields else currency
+    if stated != currency:
+        raise InvalidInputError(
+            f"the price is in {stated}, the shop sells in {currency}", code="wrong-currency"
+        )
+    minor = _first(fields, "price_minor")
+    if minor is None:
+        minor = _major_price(_shelf_price(fields), currency)
+    elif isinstance(minor, str) and minor.strip().isascii() and minor.strip().isdigit():
+        minor = int(minor[:30])  # a CSV file has only text
+    if not isinstance(minor, int) or isinstance(minor, bool) or abs(minor) >= MINOR_LIMIT:
+        raise InvalidInputError(
+            "price_minor must be a whole number of minor units", code="bad-price"
+        )
+    if minor < 0:
+        raise InvalidInputError("the price is negative", code="negative-price")
+    return minor
+
+
+def _shelf_price(fields: Mapping[str, object]) -> object:
+    # A sale with an effective date may not have begun, or be over: then the price stands.
+    names = ("price",) if fields.get("sale_price_effective_date") else ("sale_price", "price")
+    price = _first(fields, *names)
+    if price is None:
+        raise InvalidInputError("price or price_minor is missing", code="missing-price")
+    return price
+
+
+def _major_price(price: object, currency: str) -> int:
+    if isinstance(price, str):
+        found = _PRICE.fullmatch(price.strip()[:60])
+        named = {found["before"], found["after"]} - {None} if found else set()
+        if named - {currency}:
+            raise InvalidInputError(
+                f"the price is in {named.pop()}, the shop sells in {currency}",
+                code="wrong-currency",
+            )
+        price = found["amount"] if found else price
+    try:
+        return parse_minor(price, currency)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"price: {error}", code="bad-price") from error
+
+
+def _available(fields: Mapping[str, object]) -> bool:
+    value = _first(fields, "available", "availability")
+    if value is None or isinstance(value, bool):
+        return value is not False
+    word = re.sub(r"[^a-z]", "", str(value).rsplit("/", 1)[-1].lower())
+    if word in _AVAILABLE | {"true", "yes"}:
+        return True
+    if word in _NOT_AVAILABLE | {"false", "no"}:
+        return False
+    raise InvalidInputError(
+        "availability must be in_stock, out_of_stock, preorder or backorder",
+        code="bad-availability",
+    )

@@ -1,0 +1,158 @@
+"""The shop's own word about money: signed orders and refunds → facts, or one clear error. Pure."""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Mapping
+
+from recommender.errors import InvalidInputError
+from recommender.events.identity import derived_event_id, pseudonym
+from recommender.records import (
+    Event,
+    EventItem,
+    EventType,
+    OrderFact,
+    OrderKind,
+    Shop,
+    Source,
+)
+
+MAX_ORDER_ITEMS = 1_000
+MAX_NET_MINOR = 10**12
+_AHEAD = dt.timedelta(hours=1)
+
+
+def parse_order(document: object, *, shop: Shop, received_at: dt.datetime) -> OrderFact:
+    """Read an order: `order_id`, `placed_at`, `currency`, `net_minor`, `items`, `visitor_id`.
+
+    Raises:
+        InvalidInputError: Names the first field that breaks a rule.
+    """
+    body = _object(document)
+    order_id = _id(body, "order_id")
+    return _fact(body, OrderKind.ORDER, order_id, order_id, "placed_at", shop, received_at)
+
+
+def parse_refund(document: object, *, shop: Shop, received_at: dt.datetime) -> OrderFact:
+    """Read a refund: `refund_id`, `order_id`, `refunded_at`, `currency`, `net_minor`.
+
+    Raises:
+        InvalidInputError: Names the first field that breaks a rule.
+    """
+    body = _object(document)
+    refund_id, order_id = _id(body, "refund_id"), _id(body, "order_id")
+    return _fact(body, OrderKind.REFUND, refund_id, order_id, "refunded_at", shop, received_at)
+
+
+def order_event(fact: OrderFact, source: Source) -> Event:
+    """Return the event that tells training and reports of an order, the same for every resend."""
+    event_id = derived_event_id(fact.placed_at, fact.shop_id, "order", fact.fact_id)
+    return Event(
+        shop_id=fact.shop_id,
+        event_id=event_id,
+        type=EventType.ORDER,
+        visitor=fact.visitor,
+        occurred_at=fact.placed_at,
+        received_at=fact.received_at,
+        # An order is resent for days with the same id: its day must not depend on the receipt.
+        day=fact.placed_at.date(),
+        source=source,
+        items=fact.items,
+        order_id=fact.order_id,
+    )
+
+
+def _fact(
+    body: Mapping[str, object],
+    kind: OrderKind,
+    fact_id: str,
+    order_id: str,
+    time_field: str,
+    shop: Shop,
+    received_at: dt.datetime,
+) -> OrderFact:
+    currency = body.get("currency")
+    if currency != shop.currency:
+        raise InvalidInputError(
+            f"currency must be the shop's, {shop.currency}", code="wrong-currency"
+        )
+    visitor_id = body.get("visitor_id") or ""
+    if not isinstance(visitor_id, str) or len(visitor_id) > 100:
+        raise InvalidInputError("visitor_id must be a text of at most 100 characters")
+    return OrderFact(
+        shop_id=shop.shop_id,
+        kind=kind,
+        fact_id=fact_id,
+        order_id=order_id,
+        net_minor=_minor(body, "net_minor", MAX_NET_MINOR),
+        currency=shop.currency,
+        placed_at=_instant(body, time_field, received_at),
+        received_at=received_at,
+        visitor=pseudonym(shop.visitor_key, visitor_id),
+        body_hash=_hash(body),
+        items=_items(body.get("items", [])),
+    )
+
+
+def _object(document: object) -> Mapping[str, object]:
+    if not isinstance(document, dict):
+        raise InvalidInputError("The body must be a JSON object", code="wrong-type")
+    return document
+
+
+def _hash(body: Mapping[str, object]) -> str:
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _id(body: Mapping[str, object], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not 1 <= len(value) <= 120 or "\x00" in value:
+        raise InvalidInputError(
+            f"{name} must be a text of 1 to 120 characters", code=f"bad-{name.replace('_', '-')}"
+        )
+    return value
+
+
+def _minor(body: Mapping[str, object], name: str, limit: int) -> int:
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidInputError(f"{name} must be a whole number of minor units", code="wrong-type")
+    if not 0 <= value <= limit:
+        raise InvalidInputError(f"{name} must lie between 0 and {limit}", code="negative-price")
+    return value
+
+
+def _instant(body: Mapping[str, object], name: str, received_at: dt.datetime) -> dt.datetime:
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{name} must be an ISO 8601 time", code="bad-time")
+    try:
+        told = dt.datetime.fromisoformat(value)
+    except ValueError as error:
+        raise InvalidInputError(f"{name} must be an ISO 8601 time", code="bad-time") from error
+    if told.tzinfo is None:
+        raise InvalidInputError(f"{name} must say its time zone", code="bad-time")
+    if told > received_at + _AHEAD:
+        raise InvalidInputError(f"{name} lies in the future", code="bad-time")
+    return told.astimezone(dt.UTC)
+
+
+def _items(raw: object) -> tuple[EventItem, ...]:
+    if not isinstance(raw, list) or len(raw) > MAX_ORDER_ITEMS:
+        raise InvalidInputError(
+            f"items must be a list of at most {MAX_ORDER_ITEMS}", code="wrong-type"
+        )
+    return tuple(_item(element) for element in raw)
+
+
+def _item(raw: object) -> EventItem:
+    body = _object(raw)
+    item_id = body.get("item_id")
+    if not isinstance(item_id, str) or not 1 <= len(item_id) <= 100:
+        raise InvalidInputError("item_id must be a text of 1 to 100 characters", code="bad-item-id")
+    quantity = body.get("quantity", 1)
+    if isinstance(quantity, bool) or not isinstance(quantity, int) or quantity < 1:
+        raise InvalidInputError("quantity must be a whole number above 0", code="bad-quantity")
+    price = None if body.get("price_minor") is None else _minor(body, "price_minor", MAX_NET_MINOR)
+    return EventItem(item_id, quantity, price)

@@ -1,0 +1,140 @@
+"""Look shops up by key (verb): a few seconds of cache, so that a request costs no query."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import sqlalchemy as sa
+
+from recommender import tables
+from recommender.errors import NotAllowedError, NotFoundError, UnavailableError
+from recommender.records import Placement, PlacementSetting, Shop, Stratum
+from recommender.shops.keys import key_hash
+
+CACHE_SECONDS = 5.0
+
+
+class ShopDirectory:
+    """Reads shops from the control database and remembers them for `CACHE_SECONDS`.
+
+    A database that stops answering does not stop the shoppers: shops already known are served
+    from memory until it is back. Secret keys are never served from such an old memory.
+    """
+
+    def __init__(
+        self, database: sa.Engine, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._database = database
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._by_public_key: dict[str, tuple[float, Shop]] = {}
+
+    def by_public_key(self, key: str) -> Shop:
+        """Return the shop whose pages carry this key.
+
+        Raises:
+            NotAllowedError: No shop has this key.
+            UnavailableError: The database does not answer and the shop is not in memory.
+        """
+        known = self._by_public_key.get(key)
+        if known is not None and self._monotonic() - known[0] < CACHE_SECONDS:
+            return known[1]
+        try:
+            shop = self._find(tables.shops.c.public_key == key) if key else None
+        except UnavailableError:
+            if known is None:
+                raise
+            return known[1]
+        if shop is None:
+            self._by_public_key.pop(key, None)
+            raise NotAllowedError("This site key belongs to no shop", code="unknown-key")
+        with self._lock:
+            self._by_public_key[key] = (self._monotonic(), shop)
+        return shop
+
+    def by_secret_key(self, key: str) -> Shop:
+        """Return the shop that holds this secret key.
+
+        Raises:
+            NotAllowedError: No shop holds it, or it was revoked.
+        """
+        keys = tables.secret_keys
+        holder = sa.select(keys.c.shop_id).where(
+            keys.c.key_hash == key_hash(key), keys.c.revoked_at.is_(None)
+        )
+        shop = self._find(tables.shops.c.shop_id.in_(holder))
+        if shop is None:
+            raise NotAllowedError("This secret key is not valid", code="unknown-key")
+        return shop
+
+    def by_id(self, shop_id: str) -> Shop:
+        """Return a shop by its id.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        shop = self._find(tables.shops.c.shop_id == shop_id)
+        if shop is None:
+            raise NotFoundError(f"There is no shop {shop_id}", code="unknown-shop")
+        return shop
+
+    def all(self) -> list[Shop]:
+        """Return every shop, oldest first."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                sa.select(tables.shops).order_by(tables.shops.c.created_at, tables.shops.c.shop_id)
+            ).all()
+            return [_read_shop(connection, row) for row in rows]
+
+    def _find(self, condition: sa.ColumnElement[bool]) -> Shop | None:
+        with self._reading() as connection:
+            row = connection.execute(sa.select(tables.shops).where(condition)).first()
+            return None if row is None else _read_shop(connection, row)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        try:
+            with self._database.connect() as connection:
+                yield connection
+        except sa.exc.OperationalError as error:
+            raise UnavailableError(
+                "The control database does not answer", code="database-unavailable"
+            ) from error
+
+
+def _read_shop(connection: sa.Connection, row: sa.Row[tuple[object, ...]]) -> Shop:
+    values = row._mapping
+    shop_id = values["shop_id"]
+    placements = connection.execute(
+        sa.select(tables.placements).where(tables.placements.c.shop_id == shop_id)
+    ).all()
+    strata = connection.execute(
+        sa.select(tables.strata)
+        .where(tables.strata.c.shop_id == shop_id)
+        .order_by(tables.strata.c.stratum)
+    ).all()
+    return Shop(
+        shop_id=shop_id,
+        name=values["name"],
+        currency=values["currency"],
+        country=values["country"],
+        timezone=values["timezone"],
+        public_key=values["public_key"],
+        visitor_key=values["visitor_key"],
+        origins=tuple(values["origins"]),
+        placements={
+            Placement(setting.placement): PlacementSetting(
+                placement=Placement(setting.placement),
+                n=setting.n,
+                n_min=setting.n_min,
+                allow_seen=setting.allow_seen,
+                tail_ppm=setting.tail_ppm,
+                enabled=setting.enabled,
+                title=setting.title,
+            )
+            for setting in placements
+        },
+        strata=tuple(Stratum(**stratum._mapping) for stratum in strata),
+        declared_effect_ppm=values["declared_effect_ppm"],
+    )

@@ -1,0 +1,69 @@
+"""Events in: acknowledged only when they are on disk."""
+
+from collections.abc import Sequence
+
+from flask import Blueprint, Response
+
+from recommender.events.parsing import ParsedBatch, parse_events
+from recommender.records import Event, EventType, Rejection
+from recommender.telemetry import EVENTS_TOTAL
+from recommender.web.context import json_body, json_response, services
+from recommender.web.problems import problem
+from recommender.web.security import preflight, public_shop
+
+blueprint = Blueprint("collect", __name__)
+_PATH_TYPES = {EventType.VIEW_ITEM, EventType.ADD_TO_CART}
+
+
+@blueprint.post("/v1/events")
+def post_events() -> Response:
+    """Store a batch; the answer lists every event's own status in the batch's order."""
+    shop = public_shop()
+    received_at = services().now()
+    catalogue = services().catalogues.get(shop.shop_id)
+
+    def knows_item(item_id: str) -> bool:
+        # A shop that has not sent its catalogue yet may still send events.
+        return not len(catalogue) or catalogue.get(item_id) is not None
+
+    batch = parse_events(json_body(), shop=shop, received_at=received_at, knows_item=knows_item)
+    if batch.events:
+        services().state.accept(batch.events, _recent_items(batch.events))
+    return _answer(batch)
+
+
+@blueprint.route("/v1/events", methods=["OPTIONS"], provide_automatic_options=False)
+def options_events() -> Response:
+    """Answer the preflight of a page that posts JSON."""
+    return preflight()
+
+
+def _recent_items(events: Sequence[Event]) -> dict[str, list[str]]:
+    recent: dict[str, list[str]] = {}
+    for event in events:
+        if event.visitor and event.type in _PATH_TYPES:
+            recent.setdefault(event.visitor, []).extend(item.item_id for item in event.items)
+    return recent
+
+
+def _answer(batch: ParsedBatch) -> Response:
+    statuses = [_status(outcome) for outcome in batch.outcomes]
+    if batch.events:
+        return json_response({"events": statuses}, 202)
+    first = batch.outcomes[0]
+    assert isinstance(first, Rejection)
+    return problem(422, first.code, first.detail, events=statuses)
+
+
+def _status(outcome: Event | Rejection) -> dict[str, object]:
+    if isinstance(outcome, Event):
+        EVENTS_TOTAL.labels("accepted", "").inc()
+        return {"event_id": outcome.event_id, "status": "accepted"}
+    EVENTS_TOTAL.labels("rejected", outcome.code).inc()
+    return {
+        "index": outcome.index,
+        "event_id": outcome.event_id,
+        "status": "rejected",
+        "code": outcome.code,
+        "detail": outcome.detail,
+    }

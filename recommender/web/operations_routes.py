@@ -1,0 +1,103 @@
+"""What operators and technicians ask: health, readiness, metrics, the API's description, files."""
+
+import functools
+import gzip
+import hashlib
+from pathlib import Path
+
+import sqlalchemy as sa
+from flask import Blueprint, Response, abort, render_template, request
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from recommender import __version__
+from recommender.errors import UnavailableError
+from recommender.web.context import json_response, services
+
+blueprint = Blueprint("operations", __name__)
+STATIC_FOLDER = Path(__file__).resolve().parents[2] / "static"
+_OPENAPI = Path(__file__).with_name("openapi.json")
+_WIDGET_SECONDS = 300
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    """Say that the process answers."""
+    return json_response({"status": "ok", "version": __version__})
+
+
+@blueprint.get("/readyz")
+def readyz() -> Response:
+    """Say whether this process can do its work now, and if not, why."""
+    causes = {"stream": _stream_fault(), "database": _database_fault()}
+    faults = {part: cause for part, cause in causes.items() if cause}
+    return json_response(
+        {"status": "unavailable" if faults else "ready", "causes": faults}, 503 if faults else 200
+    )
+
+
+def _stream_fault() -> str:
+    try:
+        services().state.ping()
+    except UnavailableError as error:
+        return str(error)
+    return ""
+
+
+def _database_fault() -> str:
+    try:
+        with services().database.connect() as connection:
+            connection.execute(sa.select(1))
+    except sa.exc.SQLAlchemyError:
+        return "The control database does not answer"
+    return ""
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Answer Prometheus, summed over this machine's web workers."""
+    registry = CollectorRegistry()
+    try:
+        MultiProcessCollector(registry)
+    except ValueError:  # a single process keeps its metrics in memory
+        registry = REGISTRY
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+@blueprint.get("/openapi.json")
+def openapi() -> Response:
+    """Answer the machine-readable description of this API."""
+    return json_response(_OPENAPI.read_bytes(), cache_control="public, max-age=300")
+
+
+@blueprint.get("/docs")
+def docs() -> str:
+    """Show the description of this API to a person."""
+    import orjson
+
+    return render_template("docs.html", api=orjson.loads(_OPENAPI.read_bytes()))
+
+
+@blueprint.get("/widget.js")
+def widget() -> Response:
+    """Serve the widget; short-lived, so that a fix reaches every shop within minutes."""
+    plain, compressed, etag = _widget_file()
+    accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
+    response = Response(compressed if accepts_gzip else plain, mimetype="text/javascript")
+    if accepts_gzip:
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["Cache-Control"] = f"public, max-age={_WIDGET_SECONDS}"
+    response.headers["Vary"] = "Accept-Encoding"
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.set_etag(etag)
+    return response.make_conditional(request)
+
+
+@functools.cache
+def _widget_file() -> tuple[bytes, bytes, str]:
+    path = STATIC_FOLDER / "widget.js"
+    if not path.is_file():
+        abort(404)
+    plain = path.read_bytes()
+    return plain, gzip.compress(plain, 9, mtime=0), hashlib.sha256(plain).hexdigest()[:16]

@@ -1,0 +1,81 @@
+"""The only table from error to HTTP status; every error is an RFC 9457 problem document."""
+
+import random
+from http import HTTPStatus
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from recommender import telemetry
+from recommender.errors import (
+    InconsistentError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    RecommenderError,
+    UnavailableError,
+)
+from recommender.web.context import json_response
+
+_STATUS_BY_CODE = {
+    "malformed-json": 400,
+    "not-a-batch": 400,
+    "unknown-key": 401,
+    "missing-key": 401,
+    "bad-signature": 401,
+    "wrong-origin": 403,
+    "order-conflict": 409,
+}
+_STATUS_BY_CLASS: dict[type[RecommenderError], int] = {
+    InvalidInputError: 422,
+    NotAllowedError: 403,
+    NotFoundError: 404,
+    UnavailableError: 503,
+    InconsistentError: 500,
+}
+
+
+def problem(status: int, code: str, detail: str, **members: object) -> Response:
+    """Return a problem document.
+
+    Args:
+        status: HTTP status.
+        code: Stable machine-readable reason, documented in docs/errors.md.
+        detail: One sentence for the person who reads it.
+        **members: Further members of the document.
+    """
+    body = {
+        "type": f"/errors#{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **members,
+    }
+    response = json_response(body, status, mimetype="application/problem+json")
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        # Spread over some seconds, so that waiting clients do not return all at once.
+        response.headers["Retry-After"] = str(random.randint(1, 5))  # noqa: S311
+    return response
+
+
+def register_problems(app: Flask) -> None:
+    """Turn every error of the app into a problem document."""
+
+    @app.errorhandler(RecommenderError)
+    def _ours(error: RecommenderError) -> Response:
+        status = _STATUS_BY_CODE.get(error.code) or _STATUS_BY_CLASS.get(type(error), 500)
+        return problem(status, error.code, str(error))
+
+    @app.errorhandler(HTTPException)
+    def _http(error: HTTPException) -> Response:
+        status = error.code or 500
+        code = HTTPStatus(status).phrase.lower().replace(" ", "-")
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            code = "body-too-large"
+        return problem(status, code, error.description or HTTPStatus(status).description)
+
+    @app.errorhandler(Exception)
+    def _fault(error: Exception) -> Response:
+        telemetry.get_logger().error("request-failed", path=request.path, exc_info=error)
+        return problem(500, "fault", "The service failed on this request; it is logged")
