@@ -1,0 +1,1 @@
+"""Commands: each reads settings, builds services, calls one stage and prints what came out."""

@@ -1,4 +1,4 @@
-"""What all commands share: services from the environment, one JSON object out, progress on stderr."""
+"""What all commands share: services, one JSON object on stdout, progress on stderr."""
 
 import sys
 from collections.abc import Callable, Mapping

@@ -261,6 +261,9 @@ def _price_minor(value: object, currency: str) -> int | None:
     try:
         price_minor = parse_minor(value, currency)
     except InvalidInputError as error:
+        if error.code == "too-many-decimals":
+            # A browser's computed price (2.3333) is no exact fact; the event still counts.
+            return None
         raise _RejectedError("bad-price", str(error)) from error
     if price_minor < 0:
         raise _RejectedError("negative-price", "price must not be negative")

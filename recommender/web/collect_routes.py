@@ -1,6 +1,6 @@
 """Events in: acknowledged only when they are on disk."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flask import Blueprint, Response
 
@@ -20,13 +20,9 @@ def post_events() -> Response:
     """Store a batch; the answer lists every event's own status in the batch's order."""
     shop = public_shop()
     received_at = services().now()
-    catalogue = services().catalogues.get(shop.shop_id)
-
-    def knows_item(item_id: str) -> bool:
-        # A shop that has not sent its catalogue yet may still send events.
-        return not len(catalogue) or catalogue.get(item_id) is not None
-
-    batch = parse_events(json_body(), shop=shop, received_at=received_at, knows_item=knows_item)
+    batch = parse_events(
+        json_body(), shop=shop, received_at=received_at, knows_item=_item_test(shop.shop_id)
+    )
     if batch.events:
         services().state.accept(batch.events, _recent_items(batch.events))
     return _answer(batch)
@@ -36,6 +32,22 @@ def post_events() -> Response:
 def options_events() -> Response:
     """Answer the preflight of a page that posts JSON."""
     return preflight()
+
+
+def _item_test(shop_id: str) -> Callable[[str], bool]:
+    catalogue = services().catalogues.get(shop_id)
+
+    def knows_item(item_id: str) -> bool:
+        nonlocal catalogue
+        # A shop that has not sent its catalogue yet may still send events.
+        if not len(catalogue) or catalogue.get(item_id) is not None:
+            return True
+        # The item may be a second old: follow the newest announcement before saying no.
+        announced = services().state.visitor_state(shop_id, "", "").catalogue_revision
+        catalogue = services().catalogues.get(shop_id, announced)
+        return catalogue.get(item_id) is not None
+
+    return knows_item
 
 
 def _recent_items(events: Sequence[Event]) -> dict[str, list[str]]:

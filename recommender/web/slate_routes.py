@@ -63,7 +63,7 @@ def _render_item(answer: SlateAnswer, item: SlateItem, language: str) -> bytes:
             "text": reason_text(item.reason, told.title if told else "", language),
         }
     )
-    return answer.catalogue.fragment(item.item_id)[:-1] + b',"reason":' + reason + b"}"
+    return answer.catalogue.fragment(item.item_id) + b',"reason":' + reason + b"}"
 
 
 @blueprint.get("/v1/config/<site_key>")

@@ -1,0 +1,109 @@
+"""Events as bytes of a stream entry, and back.
+
+One JSON object with a version, so that a reader of another release refuses what it does not
+understand instead of guessing. Must not know the stream.
+"""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from recommender.errors import InvalidInputError
+from recommender.records import Event, EventItem, EventType, Source
+
+VERSION = 1
+
+_FIELDS = frozenset(field.name for field in dataclasses.fields(Event))
+_ITEM_FIELDS = frozenset(field.name for field in dataclasses.fields(EventItem))
+_TEXTS = (
+    "shop_id",
+    "event_id",
+    "visitor",
+    "placement",
+    "arm",
+    "slate_id",
+    "order_id",
+    "search_term",
+    "session",
+    "page",
+)
+
+
+def encode_events(events: Sequence[Event]) -> bytes:
+    """Return the bytes that hold `events`.
+
+    Raises:
+        InvalidInputError: A value has no exact form as JSON, or a time no time zone.
+    """
+    for event in events:
+        if event.occurred_at.tzinfo is None or event.received_at.tzinfo is None:
+            raise InvalidInputError("an event's time has no time zone", code="event-unstorable")
+    try:
+        return orjson.dumps({"v": VERSION, "events": events}, option=orjson.OPT_UTC_Z)
+    except orjson.JSONEncodeError as error:
+        raise InvalidInputError(
+            f"an event cannot be stored: {error}", code="event-unstorable"
+        ) from error
+
+
+def decode_events(raw: bytes) -> tuple[Event, ...]:
+    """Return the events in `raw`, exactly as they were encoded.
+
+    Raises:
+        InvalidInputError: The bytes are not what `encode_events` makes.
+    """
+    try:
+        body = orjson.loads(raw)
+        if not isinstance(body, dict) or body.get("v") != VERSION:
+            raise ValueError(f"not a version {VERSION} entry")
+        return tuple(_event(told) for told in body["events"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidInputError(f"unreadable entry: {error}", code="damaged-entry") from error
+
+
+def _event(told: Mapping[str, Any]) -> Event:
+    if told.keys() != _FIELDS:
+        raise ValueError(f"fields differ: {sorted(told.keys() ^ _FIELDS)}")
+    return Event(
+        type=EventType(told["type"]),
+        source=Source(told["source"]),
+        occurred_at=_instant(told["occurred_at"]),
+        received_at=_instant(told["received_at"]),
+        day=dt.date.fromisoformat(told["day"]),
+        items=tuple(_item(item) for item in told["items"]),
+        stratum=_whole(told["stratum"]),
+        **{name: _text(told[name]) for name in _TEXTS},
+    )
+
+
+def _item(told: Mapping[str, Any]) -> EventItem:
+    if told.keys() != _ITEM_FIELDS:
+        raise ValueError(f"item fields differ: {sorted(told.keys() ^ _ITEM_FIELDS)}")
+    price = told["price_minor"]
+    return EventItem(
+        item_id=_text(told["item_id"]),
+        quantity=_whole(told["quantity"]),
+        price_minor=None if price is None else _whole(price),
+    )
+
+
+def _instant(value: str) -> dt.datetime:
+    instant = dt.datetime.fromisoformat(value)
+    if instant.tzinfo is None:
+        raise ValueError(f"time without zone: {value}")
+    return instant.astimezone(dt.UTC)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"not a text: {value!r:.50}")
+    return value
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"not a whole number: {value!r:.50}")
+    return value

@@ -1,0 +1,280 @@
+"""Stream and hot state in one Redis or Valkey server.
+
+In come accepted events; out go stream entries for the ingester and what the next request must
+know of a visitor. Every write is one MULTI and is never retried here: the caller knows whether
+sending again is safe. Driver errors leave this file as UnavailableError. Must not know what the
+events mean.
+
+Keys: `events` the stream (field `e`), `recent:SHOP:VISITOR` list of item ids, newest first,
+`exposed:SHOP:VISITOR:PLACEMENT` flag, `latest:SHOP` list of encoded events, newest first,
+`catalogues` sorted set of shops by catalogue revision.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from recommender.adapters.event_codec import decode_events, encode_events
+from recommender.errors import InconsistentError, InvalidInputError, UnavailableError
+from recommender.ports import StreamEntry, VisitorState
+from recommender.records import Event, Placement
+
+CONNECT_SECONDS = 0.2
+REPLY_SECONDS = 1.0
+MAX_BLOCK_MS = 10_000
+SETTINGS_CHECK_SECONDS = 30.0
+
+RECENT_ITEMS = 50
+RECENT_SECONDS = 30 * 86_400
+EXPOSED_SECONDS = 86_400
+LATEST_EVENTS = 50
+
+DURABLE_SETTINGS = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "maxmemory-policy": "noeviction",
+}
+
+_STREAM = "events"
+_FIELD = b"e"
+_CATALOGUES = "catalogues"
+
+# A position is the stream id `ms-sequence` as one number below 2⁶³. 42 bits of milliseconds last
+# until the year 2109; 21 bits of sequence because the sequence runs on, within one millisecond,
+# while the server's clock is set back.
+_SEQUENCE_BITS = 21
+_SEQUENCE_MASK = (1 << _SEQUENCE_BITS) - 1
+
+
+class RedisState:
+    """`ports.EventStream` and `ports.HotState` on one server; connects when first used.
+
+    Safe for threads and after fork.
+
+    Args:
+        redis_url: `unix://`, `redis://` or `rediss://` URL.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        self._client = _client(redis_url, REPLY_SECONDS, self._on_connect)
+        self._reader = _client(redis_url, REPLY_SECONDS + MAX_BLOCK_MS / 1000, None)
+        self._settings_hold_until = 0.0
+
+    def accept(self, events: Sequence[Event], recent: Mapping[str, Sequence[str]]) -> None:
+        """Store events durably, then remember the items each visitor just saw."""
+        entry = encode_events(events)
+        with _driver_errors():
+            self._check_settings()
+            pipeline = self._client.pipeline(transaction=True)
+            _add_entry(pipeline, events, entry)
+            for visitor, items in recent.items():
+                _remember_items(pipeline, _recent_key(events[0].shop_id, visitor), items)
+            pipeline.execute()
+
+    def record_exposure(self, event: Event) -> None:
+        """Store the exposure durably and mark the visitor as exposed, together or not at all."""
+        entry = encode_events([event])
+        with _driver_errors():
+            self._check_settings()
+            pipeline = self._client.pipeline(transaction=True)
+            _add_entry(pipeline, [event], entry)
+            if event.visitor:
+                key = _exposed_key(event.shop_id, event.visitor, event.placement)
+                pipeline.set(key, 1, ex=EXPOSED_SECONDS)
+            pipeline.execute()
+
+    def read(self, after: int, limit: int, block_ms: int = 0) -> list[StreamEntry]:
+        """Return at most `limit` entries behind position `after`, oldest first."""
+        with _driver_errors():
+            reply: Any = self._reader.xread(
+                {_STREAM: _stream_id(after)},
+                count=limit,
+                block=min(block_ms, MAX_BLOCK_MS) or None,
+            )
+        return [_entry(stream_id, fields) for _, found in reply for stream_id, fields in found]
+
+    def trim(self, through: int) -> None:
+        """Forget entries up to and including position `through`."""
+        with _driver_errors():
+            self._client.xtrim(_STREAM, minid=_stream_id(through + 1), approximate=False)
+
+    def pending(self) -> int:
+        """Return the number of entries not yet trimmed."""
+        with _driver_errors():
+            length: Any = self._client.xlen(_STREAM)
+        return int(length)
+
+    def visitor_state(self, shop_id: str, visitor: str, placement: str) -> VisitorState:
+        """Return one visitor's state in one round trip; `visitor` may be empty."""
+        with _driver_errors():
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.zscore(_CATALOGUES, shop_id)
+            if visitor:
+                pipeline.lrange(_recent_key(shop_id, visitor), 0, RECENT_ITEMS - 1)
+                pipeline.exists(_exposed_key(shop_id, visitor, placement))
+            revision, *known = pipeline.execute()
+        items, exposed = known or ((), 0)
+        return VisitorState(
+            recent_items=tuple(item.decode() for item in items),
+            exposed=bool(exposed),
+            catalogue_revision=int(revision or 0),
+        )
+
+    def announce_catalogue(self, shop_id: str, revision: int) -> None:
+        """Tell every worker that the shop's catalogue reached `revision`; it never goes back."""
+        with _driver_errors():
+            self._client.zadd(_CATALOGUES, {shop_id: revision}, gt=True)
+
+    def latest_events(self, shop_id: str, limit: int) -> list[Event]:
+        """Return the newest accepted events of a shop, newest first; at most 50 are kept."""
+        with _driver_errors():
+            found: Any = self._client.lrange(f"latest:{shop_id}", 0, limit - 1)
+        return [event for raw in found for event in _readable(raw)] if limit > 0 else []
+
+    def forget_visitor(self, shop_id: str, visitor: str) -> None:
+        """Drop all state of one visitor, also from the shop's newest events."""
+        keys = [_exposed_key(shop_id, visitor, placement) for placement in Placement]
+        latest = f"latest:{shop_id}"
+        with _driver_errors():
+            found: Any = self._client.lrange(latest, 0, -1)
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.delete(_recent_key(shop_id, visitor), *keys)
+            for raw in found:
+                if any(event.visitor == visitor for event in _readable(raw)):
+                    pipeline.lrem(latest, 0, raw)
+            pipeline.execute()
+
+    def ping(self) -> None:
+        """Raise UnavailableError unless the server answers and its durability settings hold."""
+        with _driver_errors():
+            self._settings_hold_until = 0.0
+            self._check_settings()
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self._client.close()
+        self._reader.close()
+
+    def _on_connect(self, connection: Any) -> None:
+        connection.on_connect()
+        # Another server, or the same one with other settings, may have come up at the address.
+        self._settings_hold_until = 0.0
+
+    def _check_settings(self) -> None:
+        if time.monotonic() < self._settings_hold_until:
+            return
+        pipeline = self._client.pipeline(transaction=False)
+        for name in DURABLE_SETTINGS:
+            pipeline.config_get(name)
+        found = {name: value for reply in pipeline.execute() for name, value in _texts(reply)}
+        for name, wanted in DURABLE_SETTINGS.items():
+            if found.get(name) != wanted:
+                raise UnavailableError(
+                    f"Redis is set to {name} {found.get(name)}; acknowledged events are only "
+                    f"safe with {name} {wanted}",
+                    code="redis-not-durable",
+                )
+        self._settings_hold_until = time.monotonic() + SETTINGS_CHECK_SECONDS
+
+
+def position_of(stream_id: str) -> int:
+    """Return the position of a stream id `ms-sequence`; order is kept.
+
+    Raises:
+        InconsistentError: The sequence ran out of its bits, because the server's clock stands
+            far behind its own newest entry.
+    """
+    milliseconds, _, sequence = stream_id.partition("-")
+    if int(sequence) > _SEQUENCE_MASK:
+        raise InconsistentError(
+            f"Stream id {stream_id} has no position: the Redis server's clock went back",
+            code="stream-clock",
+        )
+    return (int(milliseconds) << _SEQUENCE_BITS) | int(sequence)
+
+
+def _stream_id(position: int) -> str:
+    return f"{position >> _SEQUENCE_BITS}-{position & _SEQUENCE_MASK}"
+
+
+def _client(url: str, reply_seconds: float, on_connect: Any) -> "redis.Redis":
+    return redis.Redis.from_url(
+        url,
+        # redis-py tries ten times by default, and a write whose reply was late is then stored
+        # twice.
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+        socket_connect_timeout=CONNECT_SECONDS,
+        socket_timeout=reply_seconds,
+        protocol=2,
+        driver_info=None,
+        redis_connect_func=on_connect,
+    )
+
+
+@contextlib.contextmanager
+def _driver_errors() -> Iterator[None]:
+    try:
+        yield
+    except redis.RedisError as error:
+        raise UnavailableError(
+            f"Redis does not answer: {error}", code="redis-unavailable"
+        ) from error
+
+
+def _add_entry(pipeline: Any, events: Sequence[Event], entry: bytes) -> None:
+    pipeline.xadd(_STREAM, {_FIELD: entry})
+    key = f"latest:{events[0].shop_id}"
+    newest = events[-LATEST_EVENTS:]
+    alone = len(events) == 1
+    pipeline.lpush(key, *(entry if alone else encode_events([event]) for event in newest))
+    pipeline.ltrim(key, 0, LATEST_EVENTS - 1)
+
+
+def _remember_items(pipeline: Any, key: str, items: Sequence[str]) -> None:
+    # The last mention of an item counts; LPUSH of the oldest first leaves the newest in front.
+    newest_last = list(reversed(dict.fromkeys(reversed(items))))
+    if not newest_last:
+        return
+    for item in newest_last:
+        pipeline.lrem(key, 0, item)
+    pipeline.lpush(key, *newest_last)
+    pipeline.ltrim(key, 0, RECENT_ITEMS - 1)
+    pipeline.expire(key, RECENT_SECONDS)
+
+
+def _entry(stream_id: bytes, fields: Mapping[bytes, bytes]) -> StreamEntry:
+    position = position_of(stream_id.decode())
+    raw = fields.get(_FIELD, b"")
+    try:
+        return StreamEntry(position, decode_events(raw), raw)
+    except InvalidInputError as error:
+        return StreamEntry(position, (), raw, damaged=str(error))
+
+
+def _readable(raw: bytes) -> tuple[Event, ...]:
+    # The list serves a technician's eyes: what an older release wrote is not worth an error.
+    with contextlib.suppress(InvalidInputError):
+        return decode_events(raw)
+    return ()
+
+
+def _texts(reply: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in reply.items():
+        yield (
+            name.decode() if isinstance(name, bytes) else name,
+            value.decode() if isinstance(value, bytes) else value,
+        )
+
+
+def _recent_key(shop_id: str, visitor: str) -> str:
+    return f"recent:{shop_id}:{visitor}"
+
+
+def _exposed_key(shop_id: str, visitor: str, placement: str) -> str:
+    return f"exposed:{shop_id}:{visitor}:{placement}"

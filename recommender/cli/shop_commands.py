@@ -1,0 +1,188 @@
+"""`recommender shop …`: create shops and what belongs to them."""
+
+import datetime as dt
+import sys
+import uuid
+from dataclasses import asdict
+
+import click
+
+from recommender.cli.common import emit, json_option, make_services
+from recommender.errors import InvalidInputError
+from recommender.records import Contract, Placement, PlacementSetting
+from recommender.shops import accounts, registry
+from recommender.shops.keys import signing_secret
+from recommender.shops.money import parse_minor
+
+
+@click.group()
+def shop() -> None:
+    """Create shops, contracts, logins and keys."""
+
+
+@shop.command("create")
+@click.option("--name", required=True, help="Name of the shop.")
+@click.option("--currency", required=True, help="ISO 4217 code, for example EUR.")
+@click.option("--country", required=True, help="ISO 3166 code, for example FR.")
+@click.option("--timezone", required=True, help="For example Europe/Paris.")
+@click.option("--origin", "origins", required=True, multiple=True, help="https://shop.example")
+@click.option("--treatment-share", default=0.5, show_default=True, help="0 to 1.")
+@json_option
+def create(treatment_share: float, as_json: bool, **order: object) -> None:
+    """Create a shop and show its keys; the secrets are shown this once."""
+    services = make_services(service="shop")
+    new = registry.create_shop(
+        registry.ShopOrder(**order, treatment_share_ppm=round(treatment_share * 1_000_000)),  # type: ignore[arg-type]
+        database=services.database,
+        now=services.now(),
+    )
+    result = asdict(new) | {"signing_secret": signing_secret(services.secret, new.shop_id)}
+    emit(result, as_json=as_json, text=lambda: _lines(result))
+
+
+@shop.command("list")
+@json_option
+def list_shops(as_json: bool) -> None:
+    """List all shops."""
+    found = make_services(service="shop").shops.all()
+    rows = [
+        {"shop_id": one.shop_id, "name": one.name, "public_key": one.public_key} for one in found
+    ]
+    emit(
+        {"shops": rows},
+        as_json=as_json,
+        text=lambda: "\n".join(f"{row['shop_id']}  {row['name']}" for row in rows) or "No shops",
+    )
+
+
+@shop.command("contract")
+@click.option("--shop", "shop_id", required=True)
+@click.option("--starts-on", required=True, help="First day, YYYY-MM-DD.")
+@click.option("--rate", default=0.1, show_default=True, help="Share of proven extra revenue.")
+@click.option("--policy", default="gated_midpoint", type=click.Choice(registry.POLICIES))
+@click.option("--cap-month", default=0.05, show_default=True, help="Share of treated revenue.")
+@click.option("--cap-year", default="0", show_default=True, help="Amount; 0 means none.")
+@click.option("--order-cap", default="0", show_default=True, help="Amount; 0 means none.")
+@click.option("--alpha", default=0.05, show_default=True)
+@click.option("--n-star", required=True, type=int, help="Visitors expected in twelve months.")
+@json_option
+def contract(
+    shop_id: str, starts_on: str, policy: str, n_star: int, as_json: bool, **terms: object
+) -> None:
+    """Add the next version of a shop's contract."""
+    services = make_services(service="shop")
+    currency = services.shops.by_id(shop_id).currency
+    stored = registry.add_contract(
+        Contract(
+            shop_id=shop_id,
+            version=0,
+            starts_on=_date(starts_on),
+            rate_bps=_fraction(terms["rate"], 10_000),
+            policy=policy,
+            cap_month_bps=_fraction(terms["cap_month"], 10_000),
+            cap_year_minor=parse_minor(terms["cap_year"], currency),
+            order_cap_minor=parse_minor(terms["order_cap"], currency),
+            alpha_ppm=_fraction(terms["alpha"], 1_000_000),
+            n_star=n_star,
+            currency=currency,
+        ),
+        database=services.database,
+    )
+    result = asdict(stored) | {"starts_on": starts_on}
+    emit(result, as_json=as_json, text=lambda: f"Contract version {stored.version} of {shop_id}")
+
+
+@shop.command("user")
+@click.option("--shop", "shop_id", required=True)
+@click.option("--email", required=True)
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@json_option
+def user(shop_id: str, email: str, password_stdin: bool, as_json: bool) -> None:
+    """Give a person access to a shop's console; asks for the password without echo."""
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    services = make_services(service="shop")
+    services.shops.by_id(shop_id)
+    added = accounts.add_user(
+        shop_id,
+        email,
+        password,
+        database=services.database,
+        now=services.now(),
+        user_id=f"user_{uuid.uuid4().hex[:12]}",
+    )
+    emit(asdict(added), as_json=as_json, text=lambda: f"{added.email} may open {shop_id}'s console")
+
+
+@shop.command("key")
+@click.option("--shop", "shop_id", required=True)
+@json_option
+def key(shop_id: str, as_json: bool) -> None:
+    """Add a secret key and show it this once; earlier keys stay valid."""
+    services = make_services(service="shop")
+    result = {
+        "secret_key": registry.rotate_secret_key(
+            shop_id, database=services.database, now=services.now()
+        )
+    }
+    emit(result, as_json=as_json, text=lambda: _lines(result))
+
+
+@shop.command("share")
+@click.option("--shop", "shop_id", required=True)
+@click.option("--treatment", required=True, type=float, help="0 to 1.")
+@json_option
+def share(shop_id: str, treatment: float, as_json: bool) -> None:
+    """Change the treatment share; a new stratum of the experiment starts."""
+    services = make_services(service="shop")
+    number = registry.start_stratum(
+        shop_id, _fraction(treatment, 1_000_000), database=services.database, now=services.now()
+    )
+    emit({"stratum": number}, as_json=as_json, text=lambda: f"Stratum {number} has started")
+
+
+@shop.command("placement")
+@click.option("--shop", "shop_id", required=True)
+@click.option("--placement", required=True, type=click.Choice([str(p) for p in Placement]))
+@click.option("--n", default=8, show_default=True, help="Length of the slate.")
+@click.option("--n-min", default=2, show_default=True, help="Shorter slates stay hidden.")
+@click.option("--allow-seen", is_flag=True, help="Items already seen may come back.")
+@click.option("--tail", default=0.2, show_default=True, help="The tail dial, 0 to 1.")
+@click.option("--disable", is_flag=True)
+@json_option
+def placement(
+    shop_id: str, placement: str, n: int, n_min: int, as_json: bool, **choices: object
+) -> None:
+    """Change how one placement behaves."""
+    services = make_services(service="shop")
+    services.shops.by_id(shop_id)
+    setting = PlacementSetting(
+        placement=Placement(placement),
+        n=n,
+        n_min=n_min,
+        allow_seen=bool(choices["allow_seen"]),
+        tail_ppm=_fraction(choices["tail"], 1_000_000),
+        enabled=not choices["disable"],
+    )
+    registry.set_placement(shop_id, setting, database=services.database)
+    emit(asdict(setting), as_json=as_json, text=lambda: f"{placement} of {shop_id} is changed")
+
+
+def _fraction(value: object, scale: int) -> int:
+    assert isinstance(value, float | int)
+    return round(value * scale)
+
+
+def _date(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"{text!r} is not a date like 2026-03-01", code="bad-date"
+        ) from error
+
+
+def _lines(result: dict[str, object]) -> str:
+    return "\n".join(f"{name:15} {value}" for name, value in result.items())

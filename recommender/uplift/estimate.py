@@ -1,0 +1,187 @@
+"""Daily sums → effect with its intervals. Pure.
+
+Totals and variances are exact fractions; only square roots and logarithms are rounded, to 40
+decimal digits. Visitors never reach this file, only their sums.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+from recommender.records import Arm, DailySum
+from recommender.uplift.interval import PRECISION, fixed_multiplier, sequence_multiplier
+
+Interval = tuple[Decimal, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmTotal:
+    """One arm of one stratum, all days together."""
+
+    visitors: int = 0
+    orders: int = 0
+    converted: int = 0
+    revenue_minor: int = 0
+    revenue_squares: int = 0
+
+    def __add__(self, other: "ArmTotal | DailySum") -> "ArmTotal":
+        return ArmTotal(
+            self.visitors + other.visitors,
+            self.orders + other.orders,
+            self.converted + other.converted,
+            self.revenue_minor + other.revenue_minor,
+            self.revenue_squares + other.revenue_squares,
+        )
+
+    @property
+    def mean(self) -> Fraction:
+        """Return the revenue per visitor in minor units."""
+        return Fraction(self.revenue_minor, self.visitors)
+
+    @property
+    def variance(self) -> Fraction:
+        """Return the sample variance of a visitor's revenue, minor units squared."""
+        n = self.visitors
+        return (self.revenue_squares - Fraction(self.revenue_minor**2, n)) / (n - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class StratumTotal:
+    """Both arms of one stratum."""
+
+    stratum: int
+    treatment: ArmTotal
+    control: ArmTotal
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the recommendations changed, over all strata.
+
+    Attributes:
+        strata: The strata that have two visitors in either arm; the others tell nothing.
+        visitors: Visitors of both arms in these strata.
+        treated_minor: Σ n_t ȳ_t, what visitors with recommendations spent.
+        baseline_minor: Σ n_t ȳ_c, what the same number would have spent without.
+        treated_variance: Variance of `treated_minor`, Σ n_t s²_t.
+        baseline_variance: Variance of `baseline_minor`, Σ n_t² s²_c / n_c.
+        fixed: Standard errors the fixed interval reaches.
+        sequence: Standard errors the confidence sequence reaches.
+    """
+
+    strata: tuple[StratumTotal, ...]
+    visitors: int
+    treated_minor: Fraction
+    baseline_minor: Fraction
+    treated_variance: Fraction
+    baseline_variance: Fraction
+    fixed: Decimal
+    sequence: Decimal
+
+    @property
+    def incremental_minor(self) -> Fraction:
+        """Return T, the revenue the recommendations caused, minor units."""
+        return self.treated_minor - self.baseline_minor
+
+    @property
+    def relative_uplift(self) -> Fraction | None:
+        """Return T as a share of the baseline; None while the control spent nothing."""
+        return self.incremental_minor / self.baseline_minor if self.baseline_minor > 0 else None
+
+    @property
+    def fewest_buyers(self) -> int:
+        """Return the buyers in the arm that has fewer of them."""
+        return min(
+            sum(stratum.treatment.converted for stratum in self.strata),
+            sum(stratum.control.converted for stratum in self.strata),
+        )
+
+    def margin_minor(self, multiplier: Decimal) -> Decimal:
+        """Return half the width of an interval of T, minor units."""
+        with localcontext(PRECISION):
+            return multiplier * _decimal(self.treated_variance + self.baseline_variance).sqrt()
+
+    def interval_minor(self, multiplier: Decimal) -> Interval:
+        """Return the interval of T, minor units."""
+        margin = self.margin_minor(multiplier)
+        with localcontext(PRECISION):
+            centre = _decimal(self.incremental_minor)
+            return centre - margin, centre + margin
+
+    def relative_interval(self, multiplier: Decimal) -> Interval | None:
+        """Return the interval of the relative uplift; None while it has no bounds.
+
+        Holds all r for which treated − (1 + r) × baseline is compatible with 0, so it excludes 0
+        exactly when the interval of T does. Source: Fieller 1954, J. R. Stat. Soc. B 16.
+        """
+        return ratio_interval(
+            (self.treated_minor, self.treated_variance),
+            (self.baseline_minor, self.baseline_variance),
+            multiplier,
+        )
+
+
+def estimate(sums: Iterable[DailySum], *, alpha: Decimal, n_star: int) -> Estimate | None:
+    """Compare the arms within each stratum and add the strata up.
+
+    T = Σ n_t (ȳ_t − ȳ_c); Var(T) = Σ n_t² (s²_t/n_t + s²_c/n_c). Strata are never pooled: a
+    change of shares in a good season would look like an effect.
+
+    Returns:
+        None while no stratum has two visitors in both arms.
+    """
+    strata = tuple(
+        stratum
+        for stratum in total_strata(sums)
+        if min(stratum.treatment.visitors, stratum.control.visitors) >= 2
+    )
+    if not strata:
+        return None
+    visitors = sum(s.treatment.visitors + s.control.visitors for s in strata)
+    return Estimate(
+        strata=strata,
+        visitors=visitors,
+        treated_minor=Fraction(sum(s.treatment.revenue_minor for s in strata)),
+        baseline_minor=Fraction(sum(s.treatment.visitors * s.control.mean for s in strata)),
+        treated_variance=Fraction(sum(s.treatment.visitors * s.treatment.variance for s in strata)),
+        baseline_variance=Fraction(
+            sum(s.treatment.visitors**2 * s.control.variance / s.control.visitors for s in strata)
+        ),
+        fixed=fixed_multiplier(alpha),
+        sequence=sequence_multiplier(visitors, alpha=alpha, n_star=n_star),
+    )
+
+
+def total_strata(sums: Iterable[DailySum]) -> list[StratumTotal]:
+    """Add up the days of each stratum, empty arms included; oldest stratum first."""
+    totals: dict[int, dict[Arm, ArmTotal]] = defaultdict(lambda: {arm: ArmTotal() for arm in Arm})
+    for row in sums:
+        totals[row.stratum][row.arm] += row
+    return [
+        StratumTotal(stratum, arms[Arm.TREATMENT], arms[Arm.CONTROL])
+        for stratum, arms in sorted(totals.items())
+    ]
+
+
+def ratio_interval(
+    numerator: tuple[Fraction, Fraction], denominator: tuple[Fraction, Fraction], k: Decimal
+) -> Interval | None:
+    """Return the interval of numerator ÷ denominator − 1, both given as (value, variance).
+
+    Solves (a − ρ b)² ≤ k² (v_a + ρ² v_b) for ρ; bounded only while b² > k² v_b.
+    """
+    with localcontext(PRECISION):
+        a, variance_a = (_decimal(number) for number in numerator)
+        b, variance_b = (_decimal(number) for number in denominator)
+        leading = b * b - k * k * variance_b
+        if b <= 0 or leading <= 0:
+            return None
+        # The discriminant is not negative: ρ = a/b always solves the inequality.
+        root = (a * a * b * b - leading * (a * a - k * k * variance_a)).max(0).sqrt()
+        return (a * b - root) / leading - 1, (a * b + root) / leading - 1
+
+
+def _decimal(number: Fraction) -> Decimal:
+    return Decimal(number.numerator) / Decimal(number.denominator)

@@ -1,0 +1,194 @@
+"""Real servers for every test that wants one: Valkey, SQLite, PostgreSQL, Delta."""
+
+import contextlib
+import datetime as dt
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from recommender.adapters.database import migrate, open_database
+from recommender.adapters.embedded_server import running_server
+from recommender.adapters.event_log import DeltaEventLog
+from recommender.adapters.redis_state import RedisState
+from recommender.bootstrap import Services, bootstrap
+from recommender.config import Settings
+from recommender.records import Shop
+from recommender.shops.directory import ShopDirectory
+from recommender.shops.registry import NewShop, ShopOrder, create_shop
+
+STARTED_AT = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
+SHOP_ORIGIN = "https://shop.example"
+
+
+def missing(what: str) -> None:
+    """Skip at a desk; fail where everything must be there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is missing; scripts/test installs it")
+    pytest.skip(f"{what} is missing")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """A Valkey of its own on a private socket."""
+    with tempfile.TemporaryDirectory(prefix="rcm-") as folder, running_server(Path(folder)) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """The Valkey, empty."""
+    import redis
+
+    with contextlib.closing(redis.Redis.from_url(redis_server)) as client:
+        client.flushall()
+    return redis_server
+
+
+@pytest.fixture
+def state(redis_url: str) -> RedisState:
+    return RedisState(redis_url)
+
+
+@pytest.fixture
+def event_log(tmp_path: Path) -> DeltaEventLog:
+    return DeltaEventLog(str(tmp_path / "lake"), engine="duckdb")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a PostgreSQL cluster of its own, on a Unix socket."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not programs:
+        missing("PostgreSQL")
+    binaries = programs[-1].parent
+    folder = Path(tempfile.mkdtemp(prefix="rcm-pg-"))
+    run_as: list[str] = []
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        owner = pwd.getpwnam("postgres")
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        run_as = ["runuser", "-u", "postgres", "--"]
+    data = folder / "data"
+    quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-N"]
+    subprocess.run([*run_as, *map(str, initdb)], cwd=folder, **quiet)
+    options = f"-c listen_addresses= -k {folder} -c fsync=off -c max_connections=200"
+    control = [*run_as, str(binaries / "pg_ctl"), "-D", str(data), "-w"]
+    subprocess.run([*control, "-o", options, "start"], cwd=folder, **quiet)
+    try:
+        yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], cwd=folder, **quiet)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> str:
+    """Name of a migrated database that tests copy."""
+    with _administering(postgres_server) as connection:
+        connection.execute(sa.text("CREATE DATABASE template_recommender"))
+    engine = open_database(postgres_server.replace("/postgres?", "/template_recommender?"))
+    migrate(engine)
+    engine.dispose()
+    return "template_recommender"
+
+
+@contextlib.contextmanager
+def _administering(server: str) -> Iterator[sa.Connection]:
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated control database, on each kind of server in turn."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'control.db'}"
+        engine = open_database(url)
+        migrate(engine)
+        engine.dispose()
+        yield url
+        return
+    server = request.getfixturevalue("postgres_server")
+    template = request.getfixturevalue("postgres_template")
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with _administering(server) as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield server.replace("/postgres?", f"/{name}?")
+    with _administering(server) as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[sa.Engine]:
+    engine = open_database(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def shop_order() -> ShopOrder:
+    return ShopOrder(
+        name="Test shop",
+        currency="EUR",
+        country="FR",
+        timezone="Europe/Paris",
+        origins=[SHOP_ORIGIN],
+    )
+
+
+@pytest.fixture
+def new_shop(database: sa.Engine, shop_order: ShopOrder) -> NewShop:
+    return create_shop(shop_order, database=database, now=STARTED_AT)
+
+
+@pytest.fixture
+def shop(database: sa.Engine, new_shop: NewShop) -> Shop:
+    return ShopDirectory(database).by_id(new_shop.shop_id)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, redis_url: str) -> Settings:
+    return Settings.from_environ(
+        {
+            "RECOMMENDER_HOME": str(tmp_path / "home"),
+            "RECOMMENDER_DATABASE_URL": database_url,
+            "RECOMMENDER_REDIS_URL": redis_url,
+            "RECOMMENDER_LAKE_URL": str(tmp_path / "lake"),
+        }
+    )
+
+
+class Clock:
+    """A clock that only moves when told."""
+
+    def __init__(self, at: dt.datetime) -> None:
+        self.at = at
+
+    def __call__(self) -> dt.datetime:
+        return self.at
+
+    def advance(self, **step: float) -> None:
+        self.at += dt.timedelta(**step)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(STARTED_AT)
+
+
+@pytest.fixture
+def services(settings: Settings, clock: Clock) -> Iterator[Services]:
+    """Everything real, under a clock the test moves."""
+    built = bootstrap(settings, now=clock)
+    yield built
+    built.database.dispose()
