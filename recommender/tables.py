@@ -234,6 +234,15 @@ daily_sums = sa.Table(
     sa.Column("revenue_squares", HugeInteger, nullable=False),
 )
 
+behaviour = sa.Table(
+    "behaviour",
+    metadata,
+    _shop_key(),
+    sa.Column("arm", sa.String(10), primary_key=True),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("measured_at", UtcInstant, nullable=False),
+)
+
 statements = sa.Table(
     "statements",
     metadata,

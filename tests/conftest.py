@@ -10,6 +10,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -18,7 +19,6 @@ from recommender.adapters.database import migrate, open_database
 from recommender.adapters.embedded_server import running_server
 from recommender.adapters.event_log import DeltaEventLog
 from recommender.adapters.redis_state import RedisState
-from recommender.bootstrap import Services, bootstrap
 from recommender.config import Settings
 from recommender.records import Shop
 from recommender.shops.directory import ShopDirectory
@@ -76,16 +76,16 @@ def postgres_server() -> Iterator[str]:
         os.chown(folder, owner.pw_uid, owner.pw_gid)
         run_as = ["runuser", "-u", "postgres", "--"]
     data = folder / "data"
-    quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-N"]
-    subprocess.run([*run_as, *map(str, initdb)], cwd=folder, **quiet)
+    subprocess.run([*run_as, *map(str, initdb)], check=True, cwd=folder, **quiet)
     options = f"-c listen_addresses= -k {folder} -c fsync=off -c max_connections=200"
     control = [*run_as, str(binaries / "pg_ctl"), "-D", str(data), "-w"]
-    subprocess.run([*control, "-o", options, "start"], cwd=folder, **quiet)
+    subprocess.run([*control, "-o", options, "start"], check=True, cwd=folder, **quiet)
     try:
         yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
     finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], cwd=folder, **quiet)
+        subprocess.run([*control, "-m", "immediate", "stop"], check=True, cwd=folder, **quiet)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -187,8 +187,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def services(settings: Settings, clock: Clock) -> Iterator[Services]:
+def services(settings: Settings, clock: Clock) -> Iterator[Any]:
     """Everything real, under a clock the test moves."""
+    from recommender.bootstrap import bootstrap
+
     built = bootstrap(settings, now=clock)
     yield built
     built.database.dispose()

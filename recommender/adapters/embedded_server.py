@@ -10,12 +10,12 @@ import importlib.util
 import os
 import shutil
 import stat
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import redis
@@ -24,6 +24,9 @@ from redis.retry import Retry
 
 from recommender.adapters.child_process import end_child, start_child
 from recommender.errors import NotAllowedError, UnavailableError
+
+if TYPE_CHECKING:
+    import subprocess
 
 # The kernel's limit for the path of a Unix socket is 107 bytes.
 MAX_SOCKET_PATH_BYTES = 107

@@ -6,11 +6,12 @@ sending again is safe. Driver errors leave this file as UnavailableError. Must n
 events mean.
 
 Keys: `events` the stream (field `e`), `recent:SHOP:VISITOR` list of item ids, newest first,
-`exposed:SHOP:VISITOR:PLACEMENT` flag, `latest:SHOP` list of encoded events, newest first,
+`exposed:SHOP:VISITOR:PLACEMENT` flag, `latest:SHOP` list of entries, newest first,
 `catalogues` sorted set of shops by catalogue revision.
 """
 
 import contextlib
+import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -133,11 +134,12 @@ class RedisState:
     def latest_events(self, shop_id: str, limit: int) -> list[Event]:
         """Return the newest accepted events of a shop, newest first; at most 50 are kept."""
         with _driver_errors():
-            found: Any = self._client.lrange(f"latest:{shop_id}", 0, limit - 1)
-        return [event for raw in found for event in _readable(raw)] if limit > 0 else []
+            found: Any = self._client.lrange(f"latest:{shop_id}", 0, LATEST_EVENTS - 1)
+        newest_first = (event for raw in found for event in reversed(_readable(raw)))
+        return list(itertools.islice(newest_first, min(limit, LATEST_EVENTS)))
 
     def forget_visitor(self, shop_id: str, visitor: str) -> None:
-        """Drop all state of one visitor, also from the shop's newest events."""
+        """Drop all state of one visitor, also the newest events' entries that name it."""
         keys = [_exposed_key(shop_id, visitor, placement) for placement in Placement]
         latest = f"latest:{shop_id}"
         with _driver_errors():
@@ -230,9 +232,8 @@ def _driver_errors() -> Iterator[None]:
 def _add_entry(pipeline: Any, events: Sequence[Event], entry: bytes) -> None:
     pipeline.xadd(_STREAM, {_FIELD: entry})
     key = f"latest:{events[0].shop_id}"
-    newest = events[-LATEST_EVENTS:]
-    alone = len(events) == 1
-    pipeline.lpush(key, *(entry if alone else encode_events([event]) for event in newest))
+    fits = len(events) <= LATEST_EVENTS
+    pipeline.lpush(key, entry if fits else encode_events(events[-LATEST_EVENTS:]))
     pipeline.ltrim(key, 0, LATEST_EVENTS - 1)
 
 

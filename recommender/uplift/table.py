@@ -20,6 +20,13 @@ from recommender.uplift.interval import fixed_multiplier, sequence_multiplier
 DEFAULT_N_STAR = 5_000
 """GrowthBook's default, so that results compare; a contract fixes its own."""
 
+_NUMBERS = (
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+    pa.types.is_boolean,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ArmMoments:
@@ -160,13 +167,14 @@ def _check_columns(names: list[str], wanted: list[str]) -> None:
 def _moments(table: pa.Table) -> dict[str, ArmMoments]:
     """Return n, mean and variance by arm, arms in alphabetical order."""
     arm, value = pc.cast(table["arm"], pa.string()), table["value"]
-    if not (pa.types.is_integer(value.type) or pa.types.is_floating(value.type)):
+    if not any(is_type(value.type) for is_type in _NUMBERS):
         raise InvalidInputError(
             f"The value column holds {value.type}, not numbers", code="bad-value"
         )
     value = pc.cast(value, pa.float64())
     # A visitor without a value and a visitor who spent nothing are not the same thing.
-    lacking = len(arm) - pc.sum(pc.and_(pc.is_valid(arm), pc.is_finite(value)), min_count=0).as_py()
+    usable = pc.and_(pc.not_equal(arm, ""), pc.is_finite(value))
+    lacking = len(arm) - pc.sum(usable, min_count=0).as_py()
     if lacking or not len(arm):
         raise InvalidInputError(
             f"{lacking} of {len(arm)} rows lack an arm or a number; write 0 for a visitor who "

@@ -20,7 +20,7 @@ export function openConsent(mode, store, effects) {
   function decide(choice) {
     state = choice;
     if (choice === "granted") {
-      store.keep();
+      store.keep(true);
       if (required) store.set("consent", choice);
       else store.remove("consent");
       effects.granted();
@@ -45,6 +45,7 @@ export function openConsent(mode, store, effects) {
 
 /** @param {Store} store */
 function rememberRefusal(store) {
-  store.keep();
+  store.keep(true);
   store.set("consent", "denied");
+  store.keep(false);
 }

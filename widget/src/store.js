@@ -1,5 +1,5 @@
 /**
- * Everything the widget remembers, under one prefix; in memory until it may be kept.
+ * Everything the widget remembers, under one prefix; in memory while nothing may be kept.
  *
  * A storage that is missing, full or forbidden is no error: values then live as long as the page.
  * Each queued event has a key of its own, so tabs never overwrite each other's lists.
@@ -12,7 +12,7 @@ const PREFIX = "rcm_";
 /** @typedef {ReturnType<typeof openStore>} Store */
 
 /**
- * @param {KeyValueStorage | null} storage Where values go once `keep` was called.
+ * @param {KeyValueStorage | null} storage Where values go while they may be kept.
  */
 export function openStore(storage) {
   /** @type {Map<string, string>} */
@@ -81,10 +81,13 @@ export function openStore(storage) {
       [...new Set([...memory.keys(), ...(kept ? storedKeys() : [])])]
         .filter((key) => key.startsWith(prefix))
         .sort(),
-    /** Moves everything to storage, and stays there. */
-    keep() {
-      kept = true;
-      for (const [key, text] of [...memory]) write(key, text);
+    /**
+     * Moves everything to storage and goes on there, or goes on in memory.
+     * @param {boolean} allowed
+     */
+    keep(allowed) {
+      kept = allowed;
+      if (kept) for (const [key, text] of [...memory]) write(key, text);
     },
     /** Forgets everything, and keeps nothing from now on. */
     wipe() {

@@ -16,9 +16,7 @@ from recommender.events.identity import (
     pseudonym,
 )
 
-instants = st.datetimes(
-    dt.datetime(1990, 1, 1), dt.datetime(2090, 1, 1), timezones=st.just(dt.UTC)
-)
+instants = st.datetimes(dt.datetime(1990, 1, 1), dt.datetime(2090, 1, 1), timezones=st.just(dt.UTC))
 
 
 @given(instants, st.lists(st.text(), min_size=1, max_size=4))

@@ -36,6 +36,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("public_key", name=op.f("uq_shops_public_key")),
     )
     op.create_table(
+        "behaviour",
+        sa.Column("shop_id", sa.String(length=40), nullable=False),
+        sa.Column("arm", sa.String(length=10), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("measured_at", tables.UtcInstant(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["shop_id"], ["shops.shop_id"], name=op.f("fk_behaviour_shop_id")),
+        sa.PrimaryKeyConstraint("shop_id", "arm", name=op.f("pk_behaviour")),
+    )
+    op.create_table(
         "contracts",
         sa.Column("shop_id", sa.String(length=40), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -273,6 +282,7 @@ def downgrade() -> None:
     op.drop_table("imports")
     op.drop_table("daily_sums")
     op.drop_table("contracts")
+    op.drop_table("behaviour")
     op.drop_table("shops")
     op.drop_table("invoice_series")
     # ### end Alembic commands ###

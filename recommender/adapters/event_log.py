@@ -1,0 +1,295 @@
+"""The event log: one Delta table, `events` under the lake, partitioned by shop and day.
+
+In come events with the writer's position; out goes an Ibis table per shop, each event once. Data
+and position are one Delta commit (an application transaction), so a batch that is delivered again
+is recognised, and of two writers with one name the slower one is refused. Must not know the
+stream.
+"""
+
+import contextlib
+import os
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import duckdb
+import ibis
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from recommender.adapters.delta_sync import sync_commits
+from recommender.adapters.event_rows import EVENT_SCHEMA, check_rows, events_to_table
+from recommender.errors import InconsistentError, InvalidInputError, UnavailableError
+from recommender.records import Event
+
+if TYPE_CHECKING:
+    from ibis.expr.types import Table
+
+__all__ = ["EVENT_SCHEMA", "DeltaEventLog"]
+
+_PARTITIONS = ["shop_id", "day"]
+_TABLE_SETTINGS = {
+    # A commit a second would leave 86,400 small files of log a day for a month.
+    "delta.logRetentionDuration": "interval 1 days",
+    "delta.deletedFileRetentionDuration": "interval 24 hours",
+}
+_WRITER = WriterProperties(compression="ZSTD", compression_level=3)
+# A commit that was cut off from its sync is this near to the newest one.
+_MAX_UNSYNCED_COMMITS = 100
+
+_EVENT_KEY = ["shop_id", "day", "event_id"]
+# Of several copies the one received first counts; the further columns only break ties.
+_FIRST_RECEIVED = ["received_at", "occurred_at", "type", "visitor", "order_id", "slate_id"]
+_SCHEMA = ibis.Schema.from_pyarrow(EVENT_SCHEMA)
+
+
+class DeltaEventLog:
+    """`ports.EventLog` on Delta; safe for threads, opens nothing before first use.
+
+    Args:
+        lake_url: Folder of the lake, or its address in an object store.
+        engine: Query engine behind `events`; only `duckdb` so far.
+
+    Raises:
+        InvalidInputError: The engine is not supported, or the folder's name is not.
+    """
+
+    def __init__(self, lake_url: str, *, engine: str = "duckdb") -> None:
+        if engine != "duckdb":
+            raise InvalidInputError(
+                f"The event log cannot be read with engine {engine} yet; use duckdb",
+                code="engine-unsupported",
+            )
+        self._uri = f"{lake_url.rstrip('/')}/events"
+        self._folder = _local_folder(self._uri)
+        self._lock = threading.Lock()
+        self._table: DeltaTable | None = None
+        self._synced_version = -1
+        self._duckdb: duckdb.DuckDBPyConnection | None = None
+        self._of_thread = threading.local()
+
+    def committed_position(self, writer: str) -> int:
+        """Return the highest position on disk for `writer`, 0 before the first commit.
+
+        Raises:
+            UnavailableError: The table cannot be read.
+        """
+        with self._lock, self._delta_errors():
+            table = self._refreshed()
+            if table is None:
+                return 0
+            self._sync(table)
+            return table.transaction_version(writer) or 0
+
+    def append(self, events: Sequence[Event], writer: str, position: int) -> None:
+        """Append events and remember `position` for `writer`, in one atomic commit.
+
+        Returns when the commit is on disk. Without events only the position is stored.
+
+        Raises:
+            InconsistentError: Another process committed for this writer meanwhile, or `position`
+                is not behind the committed one; nothing was stored. Read `committed_position`.
+            InvalidInputError: An event cannot be stored; nothing was.
+            UnavailableError: Nobody can tell whether the commit happened; `committed_position`
+                will.
+        """
+        self.append_table(events_to_table(events), writer, position)
+
+    def append_table(self, table: pa.Table, writer: str, position: int) -> None:
+        """Append rows that are columns already; otherwise as `append`.
+
+        Args:
+            table: Rows of `EVENT_SCHEMA`.
+            writer: Name whose positions grow with every call.
+            position: Above every position committed for `writer`.
+        """
+        check_rows(table)
+        with self._lock, self._delta_errors():
+            log = self._table or self._refreshed() or self._create()
+            committed = log.transaction_version(writer) or 0
+            if position <= committed:
+                raise InconsistentError(
+                    f"{writer} committed position {committed} before {position}",
+                    code="already-committed",
+                )
+            write_deltalake(
+                log,
+                table,
+                mode="append",
+                writer_properties=_WRITER,
+                commit_properties=CommitProperties(
+                    app_transactions=[Transaction(writer, position)]
+                ),
+            )
+            self._sync(log)
+
+    def events(self, shop_id: str) -> "Table":
+        """Return all events of a shop as they are now, each event id once, as an Ibis table.
+
+        Columns are those of `EVENT_SCHEMA`. The table belongs to the calling thread and can be
+        read for a day; after that its files may be gone.
+
+        Raises:
+            UnavailableError: The log cannot be read.
+        """
+        with self._lock, self._delta_errors():
+            backend = self._backend()
+            log = self._refreshed()
+            source = _NO_ROWS if log is None else self._source(log, shop_id, backend)
+        columns = ", ".join(_quoted(name, '"') for name in EVENT_SCHEMA.names)
+        rows: Table = backend.sql(f"SELECT {columns} FROM {source}", schema=_SCHEMA)  # noqa: S608
+        copy = ibis.row_number().over(group_by=_EVENT_KEY, order_by=_FIRST_RECEIVED)
+        return rows.filter(copy == 0)
+
+    def stored_rows(self, shop_id: str) -> int:
+        """Return how many rows the log has for a shop, copies included, without reading them."""
+        with self._lock, self._delta_errors():
+            log = self._refreshed()
+            if log is None:
+                return 0
+            rows = _files_of(log, shop_id).column("num_records")
+        return int(pc.sum(rows).as_py() or 0)
+
+    def compact(self) -> None:
+        """Merge small files and drop those that nothing has read for a day.
+
+        Safe beside readers and writers; an interrupted run leaves the log as it was.
+
+        Raises:
+            UnavailableError: The table cannot be read, or another process compacts it.
+        """
+        with self._delta_errors():
+            try:
+                log = DeltaTable(self._uri)
+            except TableNotFoundError:
+                return
+            log.optimize.compact(writer_properties=_WRITER)
+            log.create_checkpoint()
+            log.vacuum(dry_run=False, full=True)
+
+    def _refreshed(self) -> DeltaTable | None:
+        if self._table is None:
+            try:
+                self._table = DeltaTable(self._uri)
+            except TableNotFoundError:
+                return None
+        else:
+            self._table.update_incremental()
+        return self._table
+
+    def _create(self) -> DeltaTable:
+        # Another process may have made it since: then the existing one is taken.
+        with contextlib.suppress(CommitFailedError):
+            DeltaTable.create(
+                self._uri,
+                schema=EVENT_SCHEMA,
+                mode="ignore",
+                partition_by=_PARTITIONS,
+                configuration=_TABLE_SETTINGS,
+            )
+        self._table = DeltaTable(self._uri)
+        return self._table
+
+    def _sync(self, log: DeltaTable) -> None:
+        version = log.version()
+        if self._folder is None or version == self._synced_version:
+            return
+        first = max(self._synced_version + 1, version - _MAX_UNSYNCED_COMMITS)
+        sync_commits(self._folder, range(first, version + 1))
+        self._synced_version = version
+
+    @contextlib.contextmanager
+    def _delta_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (DeltaError, OSError) as error:
+            # The handle may be behind, or ahead of what it believes.
+            self._table = None
+            if isinstance(error, CommitFailedError) and "Concurrent transaction" in str(error):
+                raise InconsistentError(
+                    "Another process commits for the same writer", code="concurrent-writer"
+                ) from error
+            raise UnavailableError(
+                f"The event log cannot be used: {error}", code="event-log-unavailable"
+            ) from error
+
+    def _backend(self) -> Any:
+        backend = getattr(self._of_thread, "backend", None)
+        if backend is None:
+            if self._duckdb is None:
+                self._duckdb = _open_duckdb()
+            backend = ibis.duckdb.from_connection(self._duckdb.cursor())
+            self._of_thread.backend = backend
+        return backend
+
+    def _source(self, log: DeltaTable, shop_id: str, backend: Any) -> str:
+        paths = _files_of(log, shop_id).column("path").to_pylist()
+        if not paths:
+            return _NO_ROWS
+        if self._folder is None:
+            # DuckDB would need an extension for object stores; the Delta library reads them.
+            name = f"lake_{shop_id}"
+            of_shop = [("shop_id", "=", shop_id)]
+            backend.con.register(name, log.to_pyarrow_dataset(file_pruning_predicate=of_shop))
+            return _quoted(name, '"')
+        # Delta's paths are URLs: quoted once more than the names on disk.
+        files = ", ".join(_quoted(str(self._folder / unquote(path)), "'") for path in paths)
+        return (
+            f"read_parquet([{files}], hive_partitioning = true, "
+            "hive_types = {'shop_id': VARCHAR, 'day': DATE})"
+        )
+
+
+def _files_of(log: DeltaTable, shop_id: str) -> pa.Table:
+    files = pa.table(log.get_add_actions(flatten=True))
+    return files.filter(pc.equal(files.column("partition.shop_id"), shop_id))
+
+
+def _local_folder(uri: str) -> Path | None:
+    if "://" in uri:
+        return None
+    unusable = set(uri) & set("%*?[")
+    if unusable:
+        raise InvalidInputError(
+            f"The lake's path may not contain {' '.join(sorted(unusable))}", code="lake-path"
+        )
+    return Path(uri).absolute()
+
+
+def _open_duckdb() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(
+        ":memory:",
+        config={
+            "threads": os.cpu_count() or 1,
+            "memory_limit": "50%",
+            "temp_directory": str(Path(tempfile.gettempdir()) / f"recommender-{os.getpid()}"),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        },
+    )
+
+
+def _quoted(text: str, mark: str) -> str:
+    return mark + text.replace(mark, mark * 2) + mark
+
+
+def _no_rows() -> str:
+    types = {
+        "items": "STRUCT(item_id VARCHAR, quantity INTEGER, price_minor BIGINT)[]",
+        "occurred_at": "TIMESTAMPTZ",
+        "received_at": "TIMESTAMPTZ",
+        "day": "DATE",
+        "stratum": "INTEGER",
+    }
+    nulls = ", ".join(
+        f'CAST(NULL AS {types.get(name, "VARCHAR")}) AS "{name}"' for name in EVENT_SCHEMA.names
+    )
+    return f"(SELECT {nulls} WHERE false)"
+
+
+_NO_ROWS = _no_rows()

@@ -1,0 +1,102 @@
+"""Files a shop can export → Arrow tables, whatever their kind.
+
+In come CSV (comma, semicolon or tab), Parquet and JSON Lines, gzipped or not; out go tables with
+the file's own columns, those of CSV all as text. Knows nothing of what the columns mean.
+"""
+
+import csv
+import gzip
+import hashlib
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.json as pa_json
+import pyarrow.parquet as pa_parquet
+
+from recommender.errors import InvalidInputError
+
+_TEXT_KINDS = {".csv", ".tsv", ".txt"}
+_LINES_KINDS = {".jsonl", ".ndjson", ".json"}
+# What is no UTF-8 comes from an old spreadsheet; every byte has a meaning in the second one.
+_ENCODINGS = ("utf8", "latin-1")
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read one file.
+
+    Raises:
+        InvalidInputError: `unknown-file-kind`, or `unreadable-file` with the reason.
+    """
+    kind = Path(path.name.removesuffix(".gz")).suffix.lower()
+    try:
+        if kind == ".parquet":
+            return pa_parquet.read_table(path)
+        if kind in _LINES_KINDS:
+            return pa_json.read_json(path)
+        if kind in _TEXT_KINDS:
+            return _read_text(path)
+    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeError, csv.Error) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InvalidInputError(
+            f"{path.name} cannot be read: {reason}", code="unreadable-file"
+        ) from error
+    raise InvalidInputError(
+        f"{path.name} is none of CSV, TSV, Parquet, JSON Lines (.csv .tsv .parquet .jsonl, "
+        "also with .gz)",
+        code="unknown-file-kind",
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        InvalidInputError: `unreadable-file`.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InvalidInputError(
+            f"{path.name} cannot be read: {error.strerror}", code="unreadable-file"
+        ) from error
+
+
+def import_id(kind: str, paths: Sequence[Path]) -> str:
+    """Return the id of importing these files in this order: the same for the same bytes."""
+    digests = [file_sha256(path) for path in paths]
+    return hashlib.sha256("\n".join([kind, *digests]).encode()).hexdigest()[:40]
+
+
+def _read_text(path: Path) -> pa.Table:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        header = file.readline()
+    for encoding in _ENCODINGS:
+        try:
+            return _read_csv(path, header.decode(encoding).lstrip("\ufeff"), encoding)
+        except (UnicodeError, pa.ArrowInvalid) as error:
+            if encoding == _ENCODINGS[-1] or "utf" not in str(error).lower():
+                raise
+    raise AssertionError("the last encoding returns or raises")
+
+
+def _read_csv(path: Path, header: str, encoding: str) -> pa.Table:
+    delimiter = max("\t;,", key=header.count)
+    names = next(csv.reader([header], delimiter=delimiter), [])
+    if not names or len(set(names)) < len(names):
+        raise InvalidInputError(
+            f"{path.name} does not begin with a line of distinct column names",
+            code="unreadable-file",
+        )
+    return pa_csv.read_csv(
+        path,
+        read_options=pa_csv.ReadOptions(encoding=encoding),
+        parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+        ),
+    )

@@ -1,0 +1,230 @@
+"""Measure a shop (verb): event log and orders → daily sums, behaviour, and what did not count."""
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import pyarrow as pa
+import sqlalchemy as sa
+
+from recommender import tables
+from recommender.errors import InconsistentError
+from recommender.ports import EventLog
+from recommender.records import Arm, Contract, DailySum, OrderKind, Shop
+from recommender.uplift import sales
+from recommender.uplift.behaviour import (
+    Behaviour,
+    count_visits,
+    head_items,
+    last_click_minor,
+)
+from recommender.uplift.days import Window, local_day, window
+from recommender.uplift.exposures import (
+    QUARTER_SECONDS,
+    exposure_counts,
+    first_exposures,
+    purchase_links,
+)
+from recommender.uplift.revenue import (
+    Cell,
+    CountedOrder,
+    Excluded,
+    Exposure,
+    MoneyFact,
+    count_revenue,
+    daily_sums,
+)
+
+if TYPE_CHECKING:
+    from ibis.expr.types import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """All that leaves the shoppers' data.
+
+    Attributes:
+        sums: Daily table since the contract began, sorted by day, stratum and arm.
+        behaviour: How visitors of each arm behaved.
+        excluded: Reason → orders that are in neither arm.
+        last_click_minor: Revenue that last-click attribution would claim.
+    """
+
+    sums: list[DailySum]
+    behaviour: dict[Arm, Behaviour]
+    excluded: dict[str, Excluded]
+    last_click_minor: int
+
+
+def measure(
+    shop: Shop,
+    *,
+    event_log: EventLog,
+    database: sa.Engine,
+    contract: Contract,
+    through: dt.date,
+    now: dt.datetime,
+) -> list[DailySum]:
+    """Recompute a shop's daily sums and behaviour and store them in one transaction.
+
+    What was stored of the shop before is replaced: late orders, refunds and erased visitors change
+    earlier days.
+
+    Args:
+        contract: Its first day begins the measurement, its order cap applies.
+        through: Last day counted, in the shop's time zone.
+
+    Returns:
+        The stored rows, sorted.
+    """
+    result = collect(
+        shop, event_log=event_log, database=database, contract=contract, through=through
+    )
+    _store(shop, result, database, now)
+    return result.sums
+
+
+def collect(
+    shop: Shop, *, event_log: EventLog, database: sa.Engine, contract: Contract, through: dt.date
+) -> Measurement:
+    """Compute what `measure` stores, without storing it; arguments as there.
+
+    A day's row depends on nothing later than that day, so a measurement through a later day
+    agrees with this one on all days of this one.
+
+    Raises:
+        InconsistentError: The contract's currency is not the shop's.
+    """
+    if contract.currency != shop.currency:
+        raise InconsistentError(f"The contract of {shop.shop_id} is in {contract.currency}")
+    span = window(contract.starts_on, through, shop.timezone)
+    events = event_log.events(shop.shop_id)
+    exposures = first_exposures(events, span)
+    facts = _read_facts(shop, span, database)
+    links = _read_links(events, facts, span)
+    visitors = {fact.visitor or links.get(fact.order_id, "") for fact in facts} - {""}
+    revenue = count_revenue(
+        facts,
+        _read_exposures(exposures, visitors),
+        links,
+        order_cap_minor=contract.order_cap_minor,
+        timezone=shop.timezone,
+    )
+    sums = daily_sums(_count_visitors(exposures, shop.timezone), revenue)
+    lines = sales.order_lines(events, span)
+    return Measurement(
+        sums=sums,
+        behaviour=_behave(events, exposures, span, sums, lines, revenue.counted),
+        excluded=dict(revenue.excluded),
+        last_click_minor=_read_last_click(events, lines, sales.treated(revenue.counted), span),
+    )
+
+
+def _read_facts(shop: Shop, span: Window, database: sa.Engine) -> list[MoneyFact]:
+    rows = tables.orders.c
+    query = sa.select(rows.kind, rows.order_id, rows.net_minor, rows.placed_at, rows.visitor).where(
+        rows.shop_id == shop.shop_id, rows.placed_at >= span.start, rows.placed_at < span.end
+    )
+    with database.connect() as connection:
+        return [MoneyFact(OrderKind(row[0]), *row[1:]) for row in connection.execute(query)]
+
+
+def _read_links(events: "Table", facts: Iterable[MoneyFact], span: Window) -> dict[str, str]:
+    if all(fact.visitor for fact in facts if fact.kind is OrderKind.ORDER):
+        return {}
+    table = purchase_links(events, span).to_pyarrow()
+    return dict(zip(table["order_id"].to_pylist(), table["visitor"].to_pylist(), strict=True))
+
+
+def _read_exposures(exposures: "Table", visitors: set[str]) -> dict[str, Exposure]:
+    """Return the first exposures of the visitors who ordered, few beside all visitors."""
+    wanted = ibis.memtable(pa.table({"visitor": pa.array(sorted(visitors), pa.string())}))
+    return {
+        row["visitor"]: Exposure(row["stratum"], Arm(row["arm"]), row["exposed_at"])
+        for row in _rows(exposures.semi_join(wanted, "visitor"))
+    }
+
+
+def _count_visitors(exposures: "Table", timezone: str) -> dict[Cell, int]:
+    counts: dict[Cell, int] = {}
+    for row in _rows(exposure_counts(exposures)):
+        at = dt.datetime.fromtimestamp(row["quarter"] * QUARTER_SECONDS, tz=dt.UTC)
+        cell = Cell(local_day(at, timezone), row["stratum"], Arm(row["arm"]))
+        counts[cell] = counts.get(cell, 0) + row["visitors"]
+    return counts
+
+
+def _behave(
+    events: "Table",
+    exposures: "Table",
+    span: Window,
+    sums: Iterable[DailySum],
+    lines: "Table",
+    counted: list[CountedOrder],
+) -> dict[Arm, Behaviour]:
+    visits = {row["arm"]: row for row in _rows(count_visits(events, exposures, span))}
+    head = head_items({row["item_id"]: row["units"] for row in _rows(sales.units_by_item(lines))})
+    sold = _rows(sales.units_by_arm(lines, counted))
+    behaviour = {}
+    for arm in Arm:
+        own = [row for row in sums if row.arm is arm]
+        units = [(row["item_id"], row["units"]) for row in sold if row["arm"] == arm.value]
+        seen = visits.get(arm.value, {"visits": 0, "pages": 0})
+        behaviour[arm] = Behaviour(
+            visitors=sum(row.visitors for row in own),
+            visits=seen["visits"],
+            pages=seen["pages"],
+            orders=sum(row.orders for row in own),
+            converted=sum(row.converted for row in own),
+            revenue_minor=sum(row.revenue_minor for row in own),
+            units=sum(count for _, count in units),
+            tail_units=sum(count for item_id, count in units if item_id not in head),
+        )
+    return behaviour
+
+
+def _read_last_click(
+    events: "Table", lines: "Table", orders: list[CountedOrder], span: Window
+) -> int:
+    pairs = _rows(sales.clicked_lines(events, lines, orders, span))
+    clicked = [(row["order_id"], row["item_id"]) for row in pairs]
+    own_lines = _rows(sales.lines_of(lines, sorted({order_id for order_id, _ in clicked})))
+    return last_click_minor(
+        clicked,
+        [
+            (row["order_id"], row["item_id"], row["quantity"], row["price_minor"])
+            for row in own_lines
+        ],
+        {order.order_id: order.value_minor for order in orders},
+    )
+
+
+def _rows(table: "Table") -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.to_pyarrow().to_pylist()
+    return rows
+
+
+NEITHER_ARM = "none"
+"""Row of table `behaviour` that holds what is in no arm."""
+
+
+def _store(shop: Shop, result: Measurement, database: sa.Engine, now: dt.datetime) -> None:
+    bodies: dict[str, dict[str, object]] = {
+        arm.value: asdict(behaviour) for arm, behaviour in result.behaviour.items()
+    }
+    bodies[NEITHER_ARM] = {
+        "excluded": {reason: asdict(orders) for reason, orders in result.excluded.items()},
+        "last_click_minor": result.last_click_minor,
+    }
+    sums = [{"shop_id": shop.shop_id, **asdict(row), "arm": row.arm.value} for row in result.sums]
+    rows = [
+        {"shop_id": shop.shop_id, "arm": arm, "body": body, "measured_at": now}
+        for arm, body in bodies.items()
+    ]
+    with database.begin() as connection:
+        for table, new in ((tables.daily_sums, sums), (tables.behaviour, rows)):
+            connection.execute(table.delete().where(table.c.shop_id == shop.shop_id))
+            if new:
+                connection.execute(table.insert(), new)

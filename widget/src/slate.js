@@ -1,0 +1,43 @@
+/** Asks the server for its settings and for slates; no answer in time is no answer. */
+
+/** @import {Config, Context, Slate} from "./types.js" */
+
+const SLATE_LIMIT_MS = 1500;
+const CONFIG_LIMIT_MS = 5000;
+
+/**
+ * @param {string} origin
+ * @param {string} key Site key.
+ * @returns {Promise<Config | null>}
+ */
+export const fetchConfig = (origin, key) =>
+  fetchJson(`${origin}/v1/config/${encodeURIComponent(key)}`, CONFIG_LIMIT_MS);
+
+/**
+ * @param {string} origin
+ * @param {Context & {key: string, placement: string, visitor_id: string, language: string,
+ *   cart?: string}} question
+ * @returns {Promise<Slate | null>}
+ */
+export function fetchSlate(origin, question) {
+  const told = Object.entries(question).filter(([, value]) => value);
+  return fetchJson(`${origin}/v1/recommendations?${new URLSearchParams(told)}`, SLATE_LIMIT_MS);
+}
+
+/**
+ * @param {string} url
+ * @param {number} limit_ms
+ * @returns {Promise<any>} null when there is no good answer.
+ */
+async function fetchJson(url, limit_ms) {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), limit_ms);
+  try {
+    const response = await fetch(url, { credentials: "omit", signal: limit.signal });
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null;
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * Draws one strip of recommendations inside a slot's shadow root.
+ *
+ * Empty cards have the same geometry as filled ones, so reserving and filling move nothing. Nodes
+ * are made one by one and texts are set as text: nothing told by the server can become markup.
+ */
+
+/** @import {SlateItem} from "./types.js" */
+
+import { formatPrice, safeUrl } from "./format.js";
+import { listen } from "./guard.js";
+import css from "./strip.css";
+
+/** @typedef {ReturnType<typeof openStrip>} Strip */
+
+/**
+ * Nominal height of a strip, for the viewability of slots where none may be drawn. Follows the
+ * measures of strip.css; a browser test compares them.
+ * @param {HTMLElement} slot
+ */
+export function nominalHeight(slot) {
+  const em = parseFloat(getComputedStyle(slot).fontSize) || 16;
+  const card = Math.min(Math.max(9.5 * em, 0.42 * slot.clientWidth), 13.5 * em);
+  return card + 11.25 * em;
+}
+
+/** @type {WeakMap<Element, ShadowRoot>} */
+const roots = new WeakMap();
+
+/**
+ * Opens a slot. The slot's own content stays visible until a strip is drawn over it.
+ * @param {HTMLElement} slot
+ * @param {string} nonce Nonce of our script, for browsers without constructable style sheets.
+ */
+export function openStrip(slot, nonce) {
+  const root = roots.get(slot) ?? makeRoot(slot, nonce);
+  roots.set(slot, root);
+  const sentinel = make("i", "sentinel");
+  sentinel.ariaHidden = "true";
+  const clear = () => root.replaceChildren(...styles(root), sentinel, make("slot"));
+  clear();
+
+  /** @type {HTMLElement | undefined} */
+  let section;
+
+  return {
+    /** A point at the slot's upper edge that takes no room. */
+    sentinel,
+    /** Shows the slot's own content again. */
+    clear,
+    /** Hides the strip and keeps its room. */
+    blank: () => section?.classList.add("blank"),
+    /**
+     * Draws a strip of empty cards.
+     * @param {{heading: string, previous: string, next: string}} texts
+     * @param {number} n
+     */
+    reserve(texts, n) {
+      section = makeSection(texts, n);
+      root.replaceChildren(...styles(root), sentinel, section);
+    },
+    /**
+     * Fills the strip.
+     * @param {SlateItem[]} items
+     * @param {string} language
+     * @param {(item: SlateItem) => void} clicked
+     */
+    fill(items, language, clicked) {
+      const list = section?.querySelector("ul");
+      if (!section || !list) return;
+      list.replaceChildren(...items.map((item) => makeCard(item, language, clicked)));
+      section.removeAttribute("aria-busy");
+      connectButtons(section, list);
+    },
+  };
+}
+
+/** @param {ShadowRoot} root */
+const styles = (root) => [...root.querySelectorAll("style")];
+
+/** @type {CSSStyleSheet | undefined} */
+let sheet;
+
+/** @param {HTMLElement} slot @param {string} nonce */
+function makeRoot(slot, nonce) {
+  const root = attach(slot);
+  try {
+    if (!sheet) {
+      sheet = new CSSStyleSheet();
+      sheet.replaceSync(css);
+    }
+    root.adoptedStyleSheets = [sheet];
+  } catch {
+    const style = make("style");
+    style.nonce = nonce;
+    style.textContent = css;
+    root.append(style);
+  }
+  return root;
+}
+
+/** @param {HTMLElement} slot */
+function attach(slot) {
+  try {
+    return slot.attachShadow({ mode: "open" });
+  } catch {
+    // Lists, table cells and elements with a root of their own take none.
+    const inner = make("div");
+    slot.append(inner);
+    return inner.attachShadow({ mode: "open" });
+  }
+}
+
+/**
+ * @param {string} tag
+ * @param {string} [part]
+ * @param {(Node | string)[]} children
+ */
+function make(tag, part, ...children) {
+  const node = document.createElement(tag);
+  if (part) node.setAttribute("part", part);
+  node.append(...children);
+  return node;
+}
+
+/** @param {{heading: string, previous: string, next: string}} texts @param {number} n */
+function makeSection({ heading, previous, next }, n) {
+  const title = make("h2", "heading", heading);
+  title.id = "heading";
+  const buttons = make("div", "buttons", makeButton(previous, "previous"), makeButton(next, "next"));
+  const list = make("ul", "list", ...Array.from({ length: n }, () => make("li", "card", ...halves())));
+  const section = make("section", "strip", make("header", "header", title, buttons), list);
+  section.setAttribute("aria-labelledby", "heading");
+  section.setAttribute("aria-busy", "true");
+  return section;
+}
+
+/** @param {string} label @param {string} part */
+function makeButton(label, part) {
+  const button = make("button", `button ${part}`);
+  button.setAttribute("type", "button");
+  button.setAttribute("aria-label", label);
+  return button;
+}
+
+/** The two halves of a card; each keeps its height when empty. */
+const halves = (title = "", price = "", reason = "") => [
+  make("span", "frame"),
+  make(
+    "span",
+    "body",
+    make("span", "title", title),
+    make("span", "price", price),
+    make("span", "reason", reason),
+  ),
+];
+
+/**
+ * @param {SlateItem} item
+ * @param {string} language
+ * @param {(item: SlateItem) => void} clicked
+ */
+function makeCard(item, language, clicked) {
+  const price = formatPrice(item.price_minor, item.currency, language);
+  const parts = halves(item.title, price, item.reason?.text);
+  const href = safeUrl(item.url, document.baseURI);
+  const image = safeUrl(item.image, document.baseURI);
+  if (image) parts[0].append(makeImage(image));
+  if (!href) return make("li", "card", ...parts);
+  const link = make("a", "link", ...parts);
+  link.setAttribute("href", href);
+  for (const type of ["click", "auxclick"]) listen(link, type, () => clicked(item));
+  return make("li", "card", link);
+}
+
+/** The title beside it says what it shows, so it needs no text of its own. */
+function makeImage(/** @type {string} */ src) {
+  const image = /** @type {HTMLImageElement} */ (make("img", "image"));
+  image.alt = "";
+  image.loading = "lazy";
+  image.decoding = "async";
+  listen(image, "error", () => image.remove());
+  image.src = src;
+  return image;
+}
+
+/** @param {HTMLElement} section @param {HTMLElement} list */
+function connectButtons(section, list) {
+  const [previous, next] = section.querySelectorAll("button");
+  const isRtl = getComputedStyle(list).direction === "rtl";
+  section.classList.toggle("rtl", isRtl);
+
+  /** @param {number} direction */
+  function scroll(direction) {
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const left = list.clientWidth * 0.9 * direction * (isRtl ? -1 : 1);
+    list.scrollBy({ left, behavior: calm ? "auto" : "smooth" });
+  }
+
+  function update() {
+    const end = list.scrollWidth - list.clientWidth;
+    const at = Math.abs(list.scrollLeft);
+    section.classList.toggle("fits", end < 2);
+    previous.setAttribute("aria-disabled", String(at < 2));
+    next.setAttribute("aria-disabled", String(at > end - 2));
+  }
+
+  listen(previous, "click", () => scroll(-1));
+  listen(next, "click", () => scroll(1));
+  listen(list, "scroll", update);
+  listen(window, "resize", update);
+  update();
+}
