@@ -1,7 +1,6 @@
 """Real servers for every test that wants one: Valkey, SQLite, PostgreSQL, Delta."""
 
 import contextlib
-import datetime as dt
 import os
 import pwd
 import shutil
@@ -23,9 +22,7 @@ from recommender.config import Settings
 from recommender.records import Shop
 from recommender.shops.directory import ShopDirectory
 from recommender.shops.registry import NewShop, ShopOrder, create_shop
-
-STARTED_AT = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
-SHOP_ORIGIN = "https://shop.example"
+from world import SHOP_ORIGIN, STARTED_AT, Clock
 
 
 def missing(what: str) -> None:
@@ -166,19 +163,6 @@ def settings(tmp_path: Path, database_url: str, redis_url: str) -> Settings:
             "RECOMMENDER_LAKE_URL": str(tmp_path / "lake"),
         }
     )
-
-
-class Clock:
-    """A clock that only moves when told."""
-
-    def __init__(self, at: dt.datetime) -> None:
-        self.at = at
-
-    def __call__(self) -> dt.datetime:
-        return self.at
-
-    def advance(self, **step: float) -> None:
-        self.at += dt.timedelta(**step)
 
 
 @pytest.fixture

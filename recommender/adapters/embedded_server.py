@@ -98,8 +98,9 @@ def configure_server(folder: Path) -> EmbeddedServer:
         NotAllowedError: Somebody else owns the folder of the socket.
     """
     binary = find_server_binary()
-    _private_folder(folder)
     socket = _socket_path(folder)
+    for private in (folder, socket.parent):
+        _private_folder(private)
     config = folder / "server.conf"
     config.write_text(
         _SETTINGS.format(
@@ -107,6 +108,16 @@ def configure_server(folder: Path) -> EmbeddedServer:
         )
     )
     return EmbeddedServer(argv=(str(binary), str(config)), url=f"unix://{quote(str(socket))}")
+
+
+def embedded_url(home: Path) -> str:
+    """Return the address of the server that `recommender up` runs for `home`."""
+    return f"unix://{quote(str(_socket_path(server_folder(home))))}"
+
+
+def server_folder(home: Path) -> Path:
+    """Return the folder in `home` where the embedded server keeps its data."""
+    return home / "redis"
 
 
 def wait_until_ready(url: str, child: "subprocess.Popen[bytes]") -> None:
@@ -152,16 +163,15 @@ def _socket_path(folder: Path) -> Path:
     if len(os.fsencode(socket)) <= MAX_SOCKET_PATH_BYTES:
         return socket
     digest = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
-    return _private_folder(Path(tempfile.gettempdir()) / f"recommender-{digest}") / "server.sock"
+    return Path(tempfile.gettempdir()) / f"recommender-{digest}" / "server.sock"
 
 
-def _private_folder(folder: Path) -> Path:
+def _private_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         raise NotAllowedError(f"{folder} belongs to somebody else", code="folder-not-private")
     folder.chmod(0o700)
-    return folder
 
 
 def _quoted(path: Path) -> str:

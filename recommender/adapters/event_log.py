@@ -146,14 +146,15 @@ class DeltaEventLog:
         copy = ibis.row_number().over(group_by=_EVENT_KEY, order_by=_FIRST_RECEIVED)
         return rows.filter(copy == 0)
 
-    def stored_rows(self, shop_id: str) -> int:
-        """Return how many rows the log has for a shop, copies included, without reading them."""
+    def rows_by_shop(self) -> dict[str, int]:
+        """Return how many rows the log has for each shop, copies included, without reading them."""
         with self._lock, self._delta_errors():
             log = self._refreshed()
             if log is None:
-                return 0
-            rows = _files_of(log, shop_id).column("num_records")
-        return int(pc.sum(rows).as_py() or 0)
+                return {}
+            files = _files(log)
+        sums = files.group_by("partition.shop_id").aggregate([("num_records", "sum")])
+        return {row["partition.shop_id"]: row["num_records_sum"] for row in sums.to_pylist()}
 
     def compact(self) -> None:
         """Merge small files and drop those that nothing has read for a day.
@@ -228,14 +229,15 @@ class DeltaEventLog:
         return backend
 
     def _source(self, log: DeltaTable, shop_id: str, backend: Any) -> str:
-        paths = _files_of(log, shop_id).column("path").to_pylist()
+        of_shop = pc.field("partition.shop_id") == shop_id
+        paths = _files(log).filter(of_shop).column("path").to_pylist()
         if not paths:
             return _NO_ROWS
         if self._folder is None:
             # DuckDB would need an extension for object stores; the Delta library reads them.
             name = f"lake_{shop_id}"
-            of_shop = [("shop_id", "=", shop_id)]
-            backend.con.register(name, log.to_pyarrow_dataset(file_pruning_predicate=of_shop))
+            dataset = log.to_pyarrow_dataset(file_pruning_predicate=[("shop_id", "=", shop_id)])
+            backend.con.register(name, dataset)
             return _quoted(name, '"')
         # Delta's paths are URLs: quoted once more than the names on disk.
         files = ", ".join(_quoted(str(self._folder / unquote(path)), "'") for path in paths)
@@ -245,9 +247,8 @@ class DeltaEventLog:
         )
 
 
-def _files_of(log: DeltaTable, shop_id: str) -> pa.Table:
-    files = pa.table(log.get_add_actions(flatten=True))
-    return files.filter(pc.equal(files.column("partition.shop_id"), shop_id))
+def _files(log: DeltaTable) -> pa.Table:
+    return pa.table(log.get_add_actions(flatten=True))
 
 
 def _local_folder(uri: str) -> Path | None:

@@ -11,6 +11,7 @@ Keys: `events` the stream (field `e`), `recent:SHOP:VISITOR` list of item ids, n
 """
 
 import contextlib
+import functools
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,13 +59,21 @@ class RedisState:
     Safe for threads and after fork.
 
     Args:
-        redis_url: `unix://`, `redis://` or `rediss://` URL.
+        redis_url: `unix://`, `redis://` or `rediss://` URL; with an empty one every call raises
+            UnavailableError.
     """
 
     def __init__(self, redis_url: str) -> None:
-        self._client = _client(redis_url, REPLY_SECONDS, self._on_connect)
-        self._reader = _client(redis_url, REPLY_SECONDS + MAX_BLOCK_MS / 1000, None)
+        self._url = redis_url
         self._settings_hold_until = 0.0
+
+    @functools.cached_property
+    def _client(self) -> "redis.Redis":
+        return _open_client(self._url, REPLY_SECONDS, self._on_connect)
+
+    @functools.cached_property
+    def _reader(self) -> "redis.Redis":
+        return _open_client(self._url, REPLY_SECONDS + MAX_BLOCK_MS / 1000, None)
 
     def accept(self, events: Sequence[Event], recent: Mapping[str, Sequence[str]]) -> None:
         """Store events durably, then remember the items each visitor just saw."""
@@ -157,11 +166,6 @@ class RedisState:
             self._settings_hold_until = 0.0
             self._check_settings()
 
-    def close(self) -> None:
-        """Give back all connections."""
-        self._client.close()
-        self._reader.close()
-
     def _on_connect(self, connection: Any) -> None:
         connection.on_connect()
         # Another server, or the same one with other settings, may have come up at the address.
@@ -204,7 +208,12 @@ def _stream_id(position: int) -> str:
     return f"{position >> _SEQUENCE_BITS}-{position & _SEQUENCE_MASK}"
 
 
-def _client(url: str, reply_seconds: float, on_connect: Any) -> "redis.Redis":
+def _open_client(url: str, reply_seconds: float, on_connect: Any) -> "redis.Redis":
+    if not url:
+        raise UnavailableError(
+            "No Redis server is named: set RECOMMENDER_REDIS_URL, or run `recommender up`",
+            code="no-redis-server",
+        )
     return redis.Redis.from_url(
         url,
         # redis-py tries ten times by default, and a write whose reply was late is then stored

@@ -23,14 +23,13 @@ from recommender.uplift.revenue import Excluded
 ASSUMPTIONS = (
     "A visitor is in the group of the first exposure since the contract began, for good.",
     "An exposure is recorded in both groups at the moment recommendations would be shown.",
-    "Revenue is what the shop's server reported, without tax and shipping, less refunds; one "
-    "order counts up to the contract's cap in both groups.",
+    "Revenue is what the shop's server reported, without tax and shipping, less refunds.",
+    "The contract's order cap limits what one order counts, in both groups.",
     "An order counts when it was placed at or after the visitor's first exposure.",
-    "Groups are compared within each stratum; the interval is an asymptotic confidence sequence "
-    "(arXiv 2103.06476), valid at every look.",
+    "Groups are compared within each stratum, by an asymptotic confidence sequence.",
+    "The sequence (arXiv 2103.06476) is valid at every look, for a growing number of visitors.",
     "All four fees are sums since the contract began.",
-    "Last-click attribution, shown for comparison only, claims the part of an order's revenue "
-    "that falls on items whose recommendation was clicked within 7 days before.",
+    "Last click, shown for comparison only: items ordered within 7 days of a click on them.",
 )
 
 
@@ -74,7 +73,7 @@ def figures(evidence: Evidence, bill: Bill) -> dict[str, Any]:
             asdict(row) | {"day": row.day.isoformat(), "revenue_squares": str(row.revenue_squares)}
             for row in evidence.sums
         ],
-        "estimate": None if target.estimate is None else _estimate(target.estimate),
+        "estimate": None if target.estimate is None else estimate_figures(target.estimate),
         "split": [
             {
                 "stratum": check.stratum,
@@ -105,17 +104,8 @@ def figures(evidence: Evidence, bill: Bill) -> dict[str, Any]:
     }
 
 
-def canonical_json(body: Mapping[str, Any]) -> bytes:
-    """Write a statement so that equal bodies give equal bytes: sorted keys, no spaces, UTF-8."""
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def sha256(data: bytes) -> str:
-    """Return the SHA-256 of some bytes, 64 hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def _estimate(estimate: Estimate) -> dict[str, Any]:
+def estimate_figures(estimate: Estimate) -> dict[str, Any]:
+    """Return an estimate with both intervals, in minor units and parts per million."""
     return {
         "visitors": estimate.visitors,
         "incremental_minor": round(estimate.incremental_minor),
@@ -125,6 +115,16 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
         "uplift_fixed_ppm": _bounds(estimate.relative_interval(estimate.fixed), 1_000_000),
         "uplift_sequence_ppm": _bounds(estimate.relative_interval(estimate.sequence), 1_000_000),
     }
+
+
+def canonical_json(body: Mapping[str, Any]) -> bytes:
+    """Write a statement so that equal bodies give equal bytes: sorted keys, no spaces, UTF-8."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of some bytes, 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def _bounds(interval: Interval | None, unit: int) -> list[int] | None:

@@ -65,10 +65,10 @@ def file_sha256(path: Path) -> str:
         ) from error
 
 
-def import_id(kind: str, paths: Sequence[Path]) -> str:
-    """Return the id of importing these files in this order: the same for the same bytes."""
+def file_set_sha256(kind: str, paths: Sequence[Path]) -> str:
+    """Return the identity of importing these files in this order: equal for equal bytes."""
     digests = [file_sha256(path) for path in paths]
-    return hashlib.sha256("\n".join([kind, *digests]).encode()).hexdigest()[:40]
+    return hashlib.sha256("\n".join([kind, *digests]).encode()).hexdigest()
 
 
 def _read_text(path: Path) -> pa.Table:

@@ -53,8 +53,31 @@ def collect_statements(lines: Any, currency: str) -> Any:
             "items": _item_lists(parts, starts),
         }
     )
-    statements = statements.append_column("body_hash", _hashes(statements, parts, starts, currency))
+    statements = with_body_hashes(statements, currency)
     return statements.sort_by([("placed_at", "ascending"), ("fact_id", "ascending")])
+
+
+def with_body_hashes(statements: Any, currency: str) -> Any:
+    """Append `body_hash`, the SHA-256 of each statement's words.
+
+    Args:
+        statements: Table with `kind`, `fact_id`, `customer`, `placed_at`, `net_minor`, `items`.
+        currency: Currency of all amounts.
+    """
+    lists = statements["items"].combine_chunks()
+    flat = lists.flatten()
+    told = [pc.struct_field(flat, field.name).cast(pa.string()) for field in ITEM]
+    texts = pc.binary_join_element_wise(*(pc.fill_null(text, "") for text in told), "\x1f")
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    offsets = pa.array(np.append(0, np.cumsum(lengths)), pa.int32())
+    bodies = pc.binary_join(pa.ListArray.from_arrays(offsets, texts), "\x1e")
+    words = [
+        _word(statements[name])
+        for name in ("kind", "fact_id", "customer", "placed_at", "net_minor")
+    ]
+    whole = pc.binary_join_element_wise(*words, currency, bodies, "\x1e")
+    hashes = [hashlib.sha256(body.encode()).hexdigest() for body in whole.to_pylist()]
+    return statements.append_column("body_hash", pa.array(hashes, pa.string()))
 
 
 def collect_items(lines: Any) -> list[HistoricItem]:
@@ -64,8 +87,15 @@ def collect_items(lines: Any) -> list[HistoricItem]:
     counts = titles.group_by(["item_id", "title"]).aggregate([([], "count_all")])
     counts = counts.sort_by([("count_all", "ascending"), ("title", "descending")])
     title = dict(zip(counts["item_id"].to_pylist(), counts["title"].to_pylist(), strict=True))
-    latest = sold.sort_by([("placed_at", "ascending"), ("order_id", "ascending")])
-    price = dict(zip(latest["item_id"].to_pylist(), latest["price_minor"].to_pylist(), strict=True))
+    priced = sold.select(["item_id", "price_minor", "placed_at", "order_id"])
+    latest = (
+        priced.sort_by([("placed_at", "ascending"), ("order_id", "ascending")])
+        .group_by("item_id", use_threads=False)
+        .aggregate([("price_minor", "last")])
+    )
+    price = dict(
+        zip(latest["item_id"].to_pylist(), latest["price_minor_last"].to_pylist(), strict=True)
+    )
     return [
         HistoricItem(item_id, title.get(item_id, item_id), price[item_id])
         for item_id in sorted(price)
@@ -75,14 +105,18 @@ def collect_items(lines: Any) -> list[HistoricItem]:
 def _parts(lines: Any) -> Any:
     """Add up equal items of equal price within a statement; the invoice's order of lines stays."""
     is_return = pc.equal(lines["fate"], Fate.RETURNED.value)
-    kind = pc.if_else(is_return, OrderKind.REFUND.value, OrderKind.ORDER.value)
-    counted = lines.append_column("kind", kind).append_column(
-        "row", pa.array(np.arange(lines.num_rows))
-    )
-    counted = counted.filter(pc.or_(is_return, pc.equal(lines["fate"], Fate.KEPT.value)))
-    counted = counted.set_column(
-        counted.column_names.index("quantity"), "quantity", pc.abs(counted["quantity"])
-    )
+    is_counted = pc.or_(is_return, pc.equal(lines["fate"], Fate.KEPT.value))
+    counted = pa.table(
+        {
+            "kind": pc.if_else(is_return, OrderKind.REFUND.value, OrderKind.ORDER.value),
+            "quantity": pc.abs(lines["quantity"]),
+            "row": np.arange(lines.num_rows),
+            **{
+                name: lines[name]
+                for name in ("order_id", "item_id", "price_minor", "placed_at", "customer")
+            },
+        }
+    ).filter(is_counted)
     parts = counted.group_by([*_STATEMENT, "item_id", "price_minor"], use_threads=False).aggregate(
         [("quantity", "sum"), ("placed_at", "min"), ("customer", "first"), ("row", "min")]
     )
@@ -104,26 +138,8 @@ def _starts(parts: Any) -> Any:
 
 def _item_lists(parts: Any, starts: Any) -> Any:
     columns = [parts[field.name].combine_chunks().cast(field.type) for field in ITEM]
-    return pa.ListArray.from_arrays(
-        _offsets(parts, starts), pa.StructArray.from_arrays(columns, fields=list(ITEM))
-    )
-
-
-def _offsets(parts: Any, starts: Any) -> Any:
-    return pa.array(np.append(starts, parts.num_rows), pa.int32())
-
-
-def _hashes(statements: Any, parts: Any, starts: Any, currency: str) -> Any:
-    """Return the SHA-256 of each statement's words, the same from whichever file it comes."""
-    told = ("item_id", "quantity", "price_minor")
-    texts = pc.binary_join_element_wise(*(parts[name].cast(pa.string()) for name in told), "\x1f")
-    lists = pa.ListArray.from_arrays(_offsets(parts, starts), texts.combine_chunks())
-    words = ("kind", "fact_id", "customer", "placed_at", "net_minor")
-    heads = pc.binary_join_element_wise(
-        *(_word(statements[name]) for name in words), currency, "\x1f"
-    )
-    bodies = pc.binary_join_element_wise(heads, pc.binary_join(lists, "\x1e"), "\x1e")
-    return pa.array([hashlib.sha256(body.encode()).hexdigest() for body in bodies.to_pylist()])
+    offsets = pa.array(np.append(starts, parts.num_rows), pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays(columns, fields=list(ITEM)))
 
 
 def _word(column: Any) -> Any:

@@ -55,7 +55,9 @@ def _parse(texts: Any) -> Any:
         parsed = pc.coalesce(parsed, pc.strptime(texts, form, "us", error_is_null=True))
         if parsed.null_count == texts.null_count:
             break
-    return parsed
+    # The C library reads 30 February as 2 March.
+    is_in_calendar = pc.equal(pc.strftime(parsed, "%d"), pc.utf8_slice_codeunits(texts, 8, 10))
+    return pc.if_else(is_in_calendar, parsed, None)
 
 
 def _shift(local: Any, zone: Any) -> Any:

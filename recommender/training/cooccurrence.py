@@ -12,22 +12,22 @@ from recommender.training.neighbours import NeighbourSource, products
 REACH = 5
 """Steps within a sequence that still count as following."""
 
-SUPPORT_MIN = 2
-"""Baskets that must hold both items before they count as bought together."""
+SHRINKAGE = 10.0
+"""Added to each item's occurrences: a pair seen once or twice among rare items is no rule yet."""
 
 
 def follow_weights(interactions: Interactions) -> Iterator[sp.csr_matrix]:
     """Yield how strongly each item (row) is followed by each other item (column).
 
     The weight of a pair is Σ 1/d over its meetings at a distance of d steps, d ≤ `REACH`, where
-    a step of s items counts 1/log2(1 + s), divided by √(n_i n_j).
+    a step of s items counts 1/log2(1 + s), divided by √((n_i + σ)(n_j + σ)), σ = `SHRINKAGE`.
 
-    Source: Ludewig, Jannach 2018 (UMUAI 28), sequential rules, eq. 3, with linear decay; the
-    cosine in place of the plain count is ours.
+    Source: Ludewig, Jannach 2018 (UMUAI 28), sequential rules, eq. 3, with reciprocal
+    decay; the shrunk cosine in place of the plain count is ours.
     """
     steps, sequence = _step_matrix(interactions)
     later = _distances(sequence) @ steps
-    norm = _inverse_root(np.asarray(steps.sum(axis=0)).ravel())
+    norm = _shrunk_norm(steps)
     yield from products(sp.diags(norm) @ steps.T.tocsr(), (later @ sp.diags(norm)).tocsr())
 
 
@@ -63,24 +63,20 @@ def _distances(sequence: NDArray[np.int32]) -> sp.csr_matrix:
 def basket_weights(interactions: Interactions) -> Iterator[sp.csr_matrix]:
     """Yield how strongly each two items are bought together.
 
-    The cosine of the items' basket vectors, where a basket of s items counts 1/log2(s), over
-    pairs that met in at least `SUPPORT_MIN` baskets.
+    The shrunk cosine of the items' basket vectors, where a basket of s items counts 1/log2(s).
     """
     orders = interactions.rows(interactions.kind == Kind.ORDER)
     baskets = _step_matrix(orders)[0]
-    baskets.data[:] = 1.0
     size = np.diff(baskets.indptr)
+    baskets.data[:] = 1.0
     shared = sp.diags((1.0 / np.log2(np.maximum(size, 2))).astype(np.float32)) @ baskets
-    norm = _inverse_root(np.asarray(shared.sum(axis=0)).ravel())
-    by_item = baskets.T.tocsr()
-    meetings = products(by_item, baskets)
-    weights = products(sp.diags(norm) @ by_item, (shared @ sp.diags(norm)).tocsr())
-    for met, weight in zip(meetings, weights, strict=True):
-        yield weight.multiply(met >= SUPPORT_MIN).tocsr()
+    norm = _shrunk_norm(shared)
+    yield from products(sp.diags(norm) @ baskets.T.tocsr(), (shared @ sp.diags(norm)).tocsr())
 
 
-def _inverse_root(totals: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.where(totals > 0, 1.0 / np.sqrt(np.maximum(totals, 1e-12)), 0).astype(np.float32)
+def _shrunk_norm(occurrences: sp.csr_matrix) -> NDArray[np.float32]:
+    totals = np.asarray(occurrences.sum(axis=0)).ravel()
+    return (1.0 / np.sqrt(totals + SHRINKAGE)).astype(np.float32)
 
 
 FOLLOWS = NeighbourSource("follows", "viewed", follow_weights)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recommender.training.interactions import Interactions, visitor_item_matrix
-from recommender.training.neighbours import ROWS_PER_BLOCK, K, NeighbourSource, top_neighbours
+from recommender.training.neighbours import K, NeighbourSource
 from recommender.training.source import Arrays, Pool, Query
 
 RANK = 64
@@ -29,8 +29,10 @@ class FactorSource:
     Source: Hu, Koren, Volinsky 2008 (ICDM), eq. 4 for the fold-in
     x = (YᵀY + Yᵀ(C − I)Y + λI)⁻¹ YᵀC p, eq. 7 for each item's contribution to a score.
 
-    Arrays: `factors` (n_items, RANK) float32, `gram` YᵀY + λI (RANK, RANK) float32, and the
-    candidates `ids` (n_items, K) int32 nearest by cosine of factors.
+    It proposes no candidates: scoring all items would cost a product with every factor on every
+    request, so it ranks what the neighbour lists propose.
+
+    Arrays: `factors` (n_items, RANK) and `gram` YᵀY + λI (RANK, RANK), both float32.
     """
 
     name = "history"
@@ -52,11 +54,11 @@ class FactorSource:
             model.fit(confidences, show_progress=False)
             factors = np.ascontiguousarray(model.item_factors, np.float32)
             gram = factors.T @ factors + REGULARIZATION * np.eye(RANK, dtype=np.float32)
-            nearest = top_neighbours(_cosines(factors), len(factors))
-        return {"factors": factors, "gram": gram, "ids": nearest["ids"]}
+        return {"factors": factors, "gram": gram}
 
     def candidates(self, arrays: Arrays, query: Query) -> NDArray[np.int32]:
-        return arrays["ids"][query.items].ravel()
+        del arrays, query
+        return np.zeros(0, np.int32)
 
     def scores(self, arrays: Arrays, query: Query, pool: Pool) -> NDArray[np.float32]:
         visitor = _folded(arrays, query).sum(axis=1)
@@ -78,25 +80,15 @@ def _folded(arrays: Arrays, query: Query) -> NDArray[np.float32]:
     return solved
 
 
-def _cosines(factors: NDArray[np.float32]) -> Iterator[sp.csr_matrix]:
-    length = np.linalg.norm(factors, axis=1, keepdims=True)
-    unit = factors / np.maximum(length, 1e-12)
-    for start in range(0, len(unit), ROWS_PER_BLOCK):
-        near = unit[start : start + ROWS_PER_BLOCK] @ unit.T
-        floor = np.partition(near, -min(K + 1, near.shape[1]), axis=1)[:, [-min(K + 1, near.shape[1])]]
-        near[(near < floor) | (near <= 0)] = 0
-        yield sp.csr_matrix(near)
-
-
 def similar_weights(interactions: Interactions) -> Iterator[sp.csr_matrix]:
-    """Yield the largest BM25-weighted overlaps of the items' visitors.
+    """Yield the largest TF-IDF cosines of the items' visitors.
 
-    Source: Robertson, Zaragoza 2009, eq. 3.15, with visitors as terms and items as documents, as
-    `implicit.nearest_neighbours.BM25Recommender` computes it.
+    Source: Salton, Buckley 1988, with visitors as terms and items as documents: who took many
+    items says little of each. Computed by `implicit.nearest_neighbours`.
     """
-    from implicit.nearest_neighbours import BM25Recommender
+    from implicit.nearest_neighbours import TFIDFRecommender
 
-    model = BM25Recommender(K=K + 1)
+    model = TFIDFRecommender(K=K + 1)
     model.fit(visitor_item_matrix(interactions), show_progress=False)
     yield model.similarity.tocsr()
 

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -30,32 +29,15 @@ from recommender.uplift.exposures import (
 from recommender.uplift.revenue import (
     Cell,
     CountedOrder,
-    Excluded,
     Exposure,
     MoneyFact,
     count_revenue,
     daily_sums,
 )
+from recommender.uplift.stored import Measurement, store_measurement
 
 if TYPE_CHECKING:
     from ibis.expr.types import Table
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """All that leaves the shoppers' data.
-
-    Attributes:
-        sums: Daily table since the contract began, sorted by day, stratum and arm.
-        behaviour: How visitors of each arm behaved.
-        excluded: Reason → orders that are in neither arm.
-        last_click_minor: Revenue that last-click attribution would claim.
-    """
-
-    sums: list[DailySum]
-    behaviour: dict[Arm, Behaviour]
-    excluded: dict[str, Excluded]
-    last_click_minor: int
 
 
 def measure(
@@ -82,7 +64,8 @@ def measure(
     result = collect(
         shop, event_log=event_log, database=database, contract=contract, through=through
     )
-    _store(shop, result, database, now)
+    with database.begin() as connection:
+        store_measurement(connection, shop.shop_id, result, now)
     return result.sums
 
 
@@ -204,27 +187,3 @@ def _read_last_click(
 def _rows(table: "Table") -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = table.to_pyarrow().to_pylist()
     return rows
-
-
-NEITHER_ARM = "none"
-"""Row of table `behaviour` that holds what is in no arm."""
-
-
-def _store(shop: Shop, result: Measurement, database: sa.Engine, now: dt.datetime) -> None:
-    bodies: dict[str, dict[str, object]] = {
-        arm.value: asdict(behaviour) for arm, behaviour in result.behaviour.items()
-    }
-    bodies[NEITHER_ARM] = {
-        "excluded": {reason: asdict(orders) for reason, orders in result.excluded.items()},
-        "last_click_minor": result.last_click_minor,
-    }
-    sums = [{"shop_id": shop.shop_id, **asdict(row), "arm": row.arm.value} for row in result.sums]
-    rows = [
-        {"shop_id": shop.shop_id, "arm": arm, "body": body, "measured_at": now}
-        for arm, body in bodies.items()
-    ]
-    with database.begin() as connection:
-        for table, new in ((tables.daily_sums, sums), (tables.behaviour, rows)):
-            connection.execute(table.delete().where(table.c.shop_id == shop.shop_id))
-            if new:
-                connection.execute(table.insert(), new)

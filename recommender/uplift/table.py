@@ -166,6 +166,8 @@ def _check_columns(names: list[str], wanted: list[str]) -> None:
 
 def _moments(table: pa.Table) -> dict[str, ArmMoments]:
     """Return n, mean and variance by arm, arms in alphabetical order."""
+    if not len(table):
+        raise InvalidInputError("The file has no rows", code="bad-value")
     arm, value = pc.cast(table["arm"], pa.string()), table["value"]
     if not any(is_type(value.type) for is_type in _NUMBERS):
         raise InvalidInputError(
@@ -175,7 +177,7 @@ def _moments(table: pa.Table) -> dict[str, ArmMoments]:
     # A visitor without a value and a visitor who spent nothing are not the same thing.
     usable = pc.and_(pc.not_equal(arm, ""), pc.is_finite(value))
     lacking = len(arm) - pc.sum(usable, min_count=0).as_py()
-    if lacking or not len(arm):
+    if lacking:
         raise InvalidInputError(
             f"{lacking} of {len(arm)} rows lack an arm or a number; write 0 for a visitor who "
             "spent nothing",

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from conftest import SHOP_ORIGIN, Clock
 from flask.testing import FlaskClient
-from signing import signed_headers
 from werkzeug.test import TestResponse
 
 from recommender import tables
@@ -19,6 +17,8 @@ from recommender.records import Event
 from recommender.shops.keys import signing_secret
 from recommender.shops.registry import NewShop, ShopOrder, create_shop
 from recommender.web.app import create_app
+from signing import signed_headers
+from world import SHOP_ORIGIN, Clock
 
 ITEMS = [
     {"item_id": "mug", "title": "Mug", "url": "/mug", "image_url": "/mug.png", "price": "2.50"},

@@ -5,7 +5,7 @@
  * and have the same point observed; only nothing is reserved and nothing drawn.
  */
 
-/** @import {Arm, Config, Context, PlacementSetting, Slate} from "./types.js" */
+/** @import {Arm, Config, Context, Fact, PlacementSetting, Slate} from "./types.js" */
 /** @import {Strip} from "./strip.js" */
 
 import { guarded, later, whenOff } from "./guard.js";
@@ -14,31 +14,34 @@ import { textsFor } from "./texts.js";
 import { whenBelow, whenViewed } from "./viewability.js";
 
 const SELECTOR = "[data-recommender]";
-/** How long a product page may take to tell which product it shows. */
-const ITEM_WAIT_MS = 1000;
 /** Changes of the page are gathered before it is searched for slots again. */
 const SCAN_MS = 200;
+/** More empty cards than fit on a wide screen would never be seen. */
+const MAX_EMPTY_CARDS = 8;
 
 /**
  * @param {{
- *   config: Config, language: string, nonce: string,
+ *   config: Config, language: string, nonce: string, context: () => Context,
  *   visitor: () => Promise<{id: string, arm: Arm}>,
- *   context: () => Context,
  *   ask: (placement: string, context: Context) => Promise<Slate | null>,
- *   tell: (fact: import("./types.js").Fact) => void,
+ *   tell: (fact: Fact) => void,
  * }} parts
  */
-export function openSlots({ config, language, nonce, visitor, context, ask, tell }) {
-  /** @type {WeakSet<HTMLElement>} */
+export function openSlots({ config, language, nonce, context, visitor, ask, tell }) {
+  /** @type {WeakSet<Element>} */
   let begun = new WeakSet();
-  /** @type {Set<HTMLElement>} Slots of product pages that wait for their item. */
-  const waiting = new Set();
+  /** @type {(() => void)[]} */
+  let endings = [];
   let page = 0;
-  let patient = true;
+  let between = true;
   let scanTimer = 0;
+  /** @type {Promise<void>} */
+  let itemKnown;
+  let tellItemKnown = () => {};
 
   function scan() {
     scanTimer = 0;
+    if (between) return;
     for (const slot of document.querySelectorAll(SELECTOR)) {
       if (slot instanceof HTMLElement && !begun.has(slot)) begin(slot);
     }
@@ -48,11 +51,36 @@ export function openSlots({ config, language, nonce, visitor, context, ask, tell
   function begin(slot) {
     begun.add(slot);
     const setting = config.placements?.[slot.dataset.recommender ?? ""];
-    if (!setting?.enabled) return;
-    if (slot.dataset.recommender === "product" && patient && !contextOf(slot).item_id) {
-      waiting.add(slot);
-    } else {
-      guarded(bring)(slot, setting);
+    if (setting?.enabled) guarded(bring)(slot, setting);
+  }
+
+  /** @param {HTMLElement} slot @param {PlacementSetting} setting */
+  async function bring(slot, setting) {
+    const began = page;
+    const placement = slot.dataset.recommender ?? "";
+    const strip = openStrip(slot, nonce);
+    try {
+      const { id, arm } = await visitor();
+      const reserve = () =>
+        strip.reserve(textsFor(language, setting.title), Math.min(setting.n, MAX_EMPTY_CARDS));
+      // Without a visitor there is no experiment; with one of unknown arm the server decides.
+      if (arm === "treatment" || !id) reserve();
+      if (placement === "product" && !contextOf(slot).item_id) await itemKnown;
+      if (began !== page) return;
+      const slate = await ask(placement, contextOf(slot));
+      if (began !== page) return;
+      const drawn = slate?.arm !== "control" && (slate?.items.length ?? 0) >= setting.n_min;
+      if (slate && drawn) {
+        if (!strip.isReserved()) reserve();
+        draw(slot, strip, slate);
+      } else {
+        release(slot, strip);
+      }
+      // An answer without an id would have shown nothing to anybody.
+      if (slate?.slate_id && (drawn || slate.arm === "control")) observe(slot, strip, slate);
+    } catch (error) {
+      strip.clear();
+      throw error;
     }
   }
 
@@ -63,29 +91,66 @@ export function openSlots({ config, language, nonce, visitor, context, ask, tell
     return { ...context(), ...Object.fromEntries(told) };
   }
 
-  function resume() {
-    const slots = [...waiting];
-    waiting.clear();
-    for (const slot of slots) begun.delete(slot);
-    scan();
+  /** @param {HTMLElement} slot @param {Strip} strip @param {Slate} slate */
+  function draw(slot, strip, { slate_id, items }) {
+    const placement = slot.dataset.recommender;
+    strip.fill(items, language, ({ id }) =>
+      tell({ type: "select_item", items: [{ item_id: id }], placement, slate_id }),
+    );
+    slot.dataset.recommenderState = "drawn";
   }
 
-  /** @param {HTMLElement} slot @param {PlacementSetting} setting */
-  async function bring(slot, setting) {
-    const began = page;
-    const placement = slot.dataset.recommender ?? "";
-    const strip = openStrip(slot, nonce);
-    try {
-      const { id, arm } = await visitor();
-      // Without a visitor there is no experiment; with one of unknown arm the server decides.
-      if (arm === "treatment" || !id) strip.reserve(textsFor(language, setting.title), setting.n);
-      const slate = await ask(placement, contextOf(slot));
-      if (began === page) show(slot, strip, placement, setting, slate);
-    } catch (error) {
+  /** @param {HTMLElement} slot @param {Strip} strip */
+  function release(slot, strip) {
+    strip.blank();
+    const end = whenBelow(slot, () => {
       strip.clear();
-      throw error;
-    }
+      slot.dataset.recommenderState = "empty";
+    });
+    endings.push(end);
   }
 
-  return { start, resume };
+  /** @param {HTMLElement} slot @param {Strip} strip @param {Slate} slate */
+  function observe(slot, strip, { slate_id, items }) {
+    const placement = slot.dataset.recommender;
+    const seen = items.map(({ id }) => ({ item_id: id }));
+    const end = whenViewed(strip.sentinel, nominalHeight(slot), () =>
+      tell({ type: "impression", items: seen, placement, slate_id }),
+    );
+    endings.push(end);
+  }
+
+  /** Ends what belongs to the page that was left; its slots are searched no more. */
+  function leave() {
+    page++;
+    between = true;
+    endings.forEach((end) => end());
+    endings = [];
+  }
+
+  const watcher = new MutationObserver(
+    guarded(() => {
+      scanTimer ||= later(scan, SCAN_MS);
+    }),
+  );
+  watcher.observe(document.documentElement, { childList: true, subtree: true });
+  whenOff(() => {
+    watcher.disconnect();
+    leave();
+  });
+
+  return {
+    leave,
+    /** Begins with all slots of a page. */
+    start() {
+      begun = new WeakSet();
+      between = false;
+      itemKnown = new Promise((resolve) => {
+        tellItemKnown = resolve;
+      });
+      scan();
+    },
+    /** Lets slots of a product page go on: its item is known, or will not be. */
+    itemKnown: () => tellItemKnown(),
+  };
 }

@@ -20,8 +20,9 @@ import css from "./strip.css";
  */
 export function nominalHeight(slot) {
   const em = parseFloat(getComputedStyle(slot).fontSize) || 16;
-  const card = Math.min(Math.max(9.5 * em, 0.42 * slot.clientWidth), 13.5 * em);
-  return card + 11.25 * em;
+  const width = slot.clientWidth / em;
+  const columns = [32, 46, 62, 80].reduce((n, from) => (width < from ? n : Math.floor(n) + 1), 2.25);
+  return (Math.min(15, (width - columns + 1) / columns) + 11.875) * em;
 }
 
 /** @type {WeakMap<Element, ShadowRoot>} */
@@ -48,6 +49,7 @@ export function openStrip(slot, nonce) {
     sentinel,
     /** Shows the slot's own content again. */
     clear,
+    isReserved: () => Boolean(section),
     /** Hides the strip and keeps its room. */
     blank: () => section?.classList.add("blank"),
     /**

@@ -85,7 +85,7 @@ export type KeyValueStorage = Pick<
 /** Makes calls of the page; `q` holds those made before the widget was there. */
 export interface Api {
   (...call: unknown[]): void;
-  q?: ArrayLike<unknown>[];
+  q?: Iterable<unknown>[];
   version?: string;
   consent?: (choice: unknown) => void;
 }

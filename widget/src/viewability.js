@@ -6,7 +6,7 @@
  * height is inside the window. Source: MRC viewability guidelines, display.
  */
 
-import { guarded, later, listen, whenOff } from "./guard.js";
+import { guarded, later } from "./guard.js";
 
 const VIEWED_MS = 1000;
 
@@ -15,31 +15,38 @@ const VIEWED_MS = 1000;
  * @param {Element} sentinel
  * @param {number} height_px Nominal height of what stands, or would stand, below the sentinel.
  * @param {() => void} seen
+ * @returns {() => void} Stops observing.
  */
 export function whenViewed(sentinel, height_px, seen) {
   const half = Math.round(height_px / 2);
   let inside = false;
-  let done = false;
   let timer = 0;
 
-  function judge() {
+  const judge = guarded(() => {
     clearTimeout(timer);
-    if (done || !inside || document.visibilityState !== "visible") return;
-    timer = later(() => {
-      done = true;
-      observer.disconnect();
-      seen();
-    }, VIEWED_MS);
-  }
+    if (inside && document.visibilityState === "visible") timer = later(finish, VIEWED_MS);
+  });
 
   const observe = guarded((/** @type {IntersectionObserverEntry[]} */ entries) => {
     inside = entries[entries.length - 1].isIntersecting;
     judge();
   });
   const observer = new IntersectionObserver(observe, { rootMargin: `${half}px 0px ${-half}px` });
+
+  function stop() {
+    clearTimeout(timer);
+    observer.disconnect();
+    document.removeEventListener("visibilitychange", judge);
+  }
+
+  function finish() {
+    stop();
+    seen();
+  }
+
   observer.observe(sentinel);
-  listen(document, "visibilitychange", judge);
-  whenOff(() => observer.disconnect());
+  document.addEventListener("visibilitychange", judge);
+  return stop;
 }
 
 /**
@@ -47,6 +54,7 @@ export function whenViewed(sentinel, height_px, seen) {
  * nothing that the shopper sees.
  * @param {Element} element
  * @param {() => void} act
+ * @returns {() => void} Stops observing.
  */
 export function whenBelow(element, act) {
   const observe = guarded((/** @type {IntersectionObserverEntry[]} */ entries) => {
@@ -57,4 +65,5 @@ export function whenBelow(element, act) {
   });
   const observer = new IntersectionObserver(observe);
   observer.observe(element);
+  return () => observer.disconnect();
 }

@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -198,3 +199,4 @@ def test_only_what_can_be_bought_is_shown() -> None:
     assert isinstance(sold_out, Item)
     assert isinstance(unpriced, Item)
     assert [is_showable(item) for item in (mug, sold_out, unpriced)] == [True, False, False]
+    assert not is_showable(replace(mug, url=""))

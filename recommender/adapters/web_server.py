@@ -1,0 +1,85 @@
+"""How gunicorn serves the web application.
+
+In come settings; out go the command line and environment of the server. gunicorn also imports
+this module as its configuration file: the functions named like its hooks run in its processes.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from recommender.adapters.child_process import die_with_parent
+from recommender.config import Settings
+
+THREADS = 8
+REQUEST_SECONDS = 30
+GRACEFUL_SECONDS = 10
+# The address line of a slate request may carry a whole cart.
+MAX_REQUEST_LINE_BYTES = 8190
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+
+
+def gunicorn_argv(settings: Settings) -> list[str]:
+    """Return the command that serves the application in this and some worker processes."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    options = {
+        "--config": f"python:{__name__}",
+        "--bind": f"{host}:{settings.port}",
+        "--worker-class": "gthread",
+        "--workers": settings.web_workers,
+        "--threads": THREADS,
+        "--timeout": REQUEST_SECONDS,
+        "--graceful-timeout": GRACEFUL_SECONDS,
+        "--limit-request-line": MAX_REQUEST_LINE_BYTES,
+        "--log-level": "warning",
+    }
+    if _SHARED_MEMORY.is_dir():
+        # The workers' heartbeat; on a slow disk it would stop the worker it watches.
+        options["--worker-tmp-dir"] = _SHARED_MEMORY
+    named = [text for option, value in options.items() for text in (option, str(value))]
+    return [sys.executable, "-m", "gunicorn", "--no-control-socket", *named, "recommender.wsgi:app"]
+
+
+def metrics_environ(settings: Settings) -> dict[str, str]:
+    """Make the folder where processes share their metrics; return the variable that names it.
+
+    Files of processes that are gone are removed: their counters belong to an earlier run.
+    """
+    folder = settings.home / "run" / "metrics"
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("*.db"):
+        if not _is_alive(file.stem.rpartition("_")[2]):
+            file.unlink(missing_ok=True)
+    return {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+
+
+def serve(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Become the web server; returns never."""
+    argv = gunicorn_argv(settings)
+    os.execvpe(argv[0], argv, environ)  # noqa: S606
+
+
+def _is_alive(pid: str) -> bool:
+    if not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """Tie a new worker's life to gunicorn's main process, also when that one is killed."""
+    die_with_parent(worker.ppid)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Drop the gauges of a worker that ended."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -1,0 +1,158 @@
+"""What happens by the clock, and when. All times are UTC.
+
+A job that fails for one shop is logged and goes on with the next; every job may run again, none
+does its work twice.
+"""
+
+import datetime as dt
+import functools
+import threading
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from recommender import tables
+from recommender.bootstrap import Services
+from recommender.records import Shop
+from recommender.telemetry import get_logger
+
+GROWTH_TO_RETRAIN = 4
+"""A young shop is trained again, between the nights, when its log has grown this many times."""
+
+
+def run_schedule(services: Services, *, stop: threading.Event) -> None:
+    """Run all jobs at their times until `stop` is set; waits for the one in hand."""
+    scheduler = BackgroundScheduler(
+        timezone=dt.UTC,
+        # One heavy job at a time; tidying the event log does not wait behind a training.
+        executors={"default": ThreadPoolExecutor(1), "tidy": ThreadPoolExecutor(1)},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600},
+    )
+    growth = GrowthWatch(services)
+    hourly = CronTrigger(minute=20, timezone=dt.UTC)
+    scheduler.add_job(compact, hourly, [services], executor="tidy")
+    scheduler.add_job(growth.train_grown, IntervalTrigger(minutes=1), next_run_time=services.now())
+    scheduler.add_job(train_all, CronTrigger(hour=3, timezone=dt.UTC), [services])
+    scheduler.add_job(measure_all, CronTrigger(hour=4, timezone=dt.UTC), [services])
+    # Again on the days after, for what failed: a month that is settled stays as it is.
+    settling = CronTrigger(day="2-6", hour=5, timezone=dt.UTC)
+    scheduler.add_job(settle_all, settling, [services])
+    scheduler.start()
+    stop.wait()
+    scheduler.shutdown(wait=True)
+
+
+def compact(services: Services) -> None:
+    """Merge the event log's small files."""
+    _attempt("compact", "", services.event_log.compact)
+
+
+def train_all(services: Services) -> None:
+    """Train every shop that has events."""
+    rows = services.event_log.rows_by_shop()
+    for shop in services.shops.all():
+        if rows.get(shop.shop_id):
+            train_shop(services, shop)
+
+
+def train_shop(services: Services, shop: Shop) -> None:
+    """Train one shop."""
+    from recommender.training.train import train
+
+    def _train() -> None:
+        train(
+            shop,
+            event_log=services.event_log,
+            database=services.database,
+            artifacts=services.artifacts,
+            now=services.now(),
+        )
+
+    _attempt("train", shop.shop_id, _train)
+
+
+class GrowthWatch:
+    """Trains a shop soon after its first events and whenever they have become many more."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._rows_trained: dict[str, int] = {}
+
+    def train_grown(self) -> None:
+        """Train the shops whose event log grew manifold since this process trained them last."""
+        rows_by_shop = self._services.event_log.rows_by_shop()
+        trained = self._trained_before()
+        for shop in self._services.shops.all():
+            rows = rows_by_shop.get(shop.shop_id, 0)
+            # What an earlier process trained counts as up to date; the night takes care of it.
+            known = self._rows_trained.setdefault(
+                shop.shop_id, rows if shop.shop_id in trained else 0
+            )
+            if rows > known * GROWTH_TO_RETRAIN:
+                self._rows_trained[shop.shop_id] = rows
+                train_shop(self._services, shop)
+
+    def _trained_before(self) -> set[str]:
+        with self._services.database.connect() as connection:
+            return set(connection.scalars(sa.select(tables.trainings.c.shop_id).distinct()))
+
+
+def measure_all(services: Services) -> None:
+    """Bring every shop's daily sums up to yesterday, as the shop's own calendar has it."""
+    from recommender.shops.registry import current_contract
+    from recommender.uplift.days import local_day
+    from recommender.uplift.measure import measure
+
+    def _measure(shop: Shop) -> None:
+        now = services.now()
+        yesterday = local_day(now, shop.timezone) - dt.timedelta(days=1)
+        measure(
+            shop,
+            event_log=services.event_log,
+            database=services.database,
+            contract=current_contract(shop.shop_id, yesterday, database=services.database),
+            through=yesterday,
+            now=now,
+        )
+
+    for shop in services.shops.all():
+        _attempt("measure", shop.shop_id, functools.partial(_measure, shop))
+
+
+def settle_all(services: Services) -> None:
+    """Close the month before for every shop."""
+    from recommender.adapters.invoice_pdf import render_invoice
+    from recommender.billing.settle import settle
+
+    def _settle(shop: Shop) -> None:
+        now = services.now()
+        settle(
+            shop,
+            month_before(now),
+            event_log=services.event_log,
+            database=services.database,
+            render_invoice=render_invoice,
+            now=now,
+        )
+
+    for shop in services.shops.all():
+        _attempt("settle", shop.shop_id, functools.partial(_settle, shop))
+
+
+def month_before(at: dt.datetime) -> str:
+    """Return the month before the one of an instant, as `YYYY-MM`."""
+    return f"{at.date().replace(day=1) - dt.timedelta(days=1):%Y-%m}"
+
+
+def _attempt(job: str, shop_id: str, work: Callable[[], None]) -> None:
+    log = get_logger().bind(job=job, shop_id=shop_id)
+    try:
+        work()
+    except Exception:  # the other shops' work must go on
+        log.exception("job-failed")
+    else:
+        log.info("job-done")

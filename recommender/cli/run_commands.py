@@ -1,0 +1,83 @@
+"""Commands that run the service: everything at once, or one role each."""
+
+import click
+
+from recommender.cli.common import make_services
+from recommender.config import Settings
+from recommender.telemetry import configure_logging, get_logger
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@click.command()
+def up() -> None:
+    """Run everything on this machine until Ctrl-C.
+
+    Starts the embedded Redis (unless RECOMMENDER_REDIS_URL is set), brings the database up to
+    date, then runs web, ingester and scheduler. Nothing acknowledged is lost when it ends.
+    """
+    from recommender.supervise import run_all
+
+    configure_logging(service="up")
+    run_all(Settings.from_environ(), on_ready=_print_addresses)
+
+
+def _print_addresses(settings: Settings) -> None:
+    click.echo(f"Service  {settings.public_url}")
+    click.echo(f"API      {settings.public_url}/docs")
+    click.echo(f"Home     {settings.home}")
+    click.echo("Ctrl-C ends it.")
+
+
+@click.command()
+def serve() -> None:
+    """Run the web server."""
+    from recommender.adapters.web_server import metrics_environ, serve
+
+    configure_logging(service="web")
+    settings = Settings.from_environ()
+    if settings.host not in _LOOPBACK and not settings.trust_proxy_hops:
+        get_logger().warning(
+            "no-proxy",
+            advice="Slow clients can block a web server that is open to the network: put a "
+            "buffering proxy in front and set RECOMMENDER_TRUST_PROXY_HOPS",
+        )
+    serve(settings, settings.child_environ(**metrics_environ(settings)))
+
+
+@click.command()
+def ingest() -> None:
+    """Move acknowledged events into the event log."""
+    from recommender.events.ingest import run
+    from recommender.supervise import stop_on_signals
+
+    services = make_services(service="ingest")
+    with stop_on_signals() as stop:
+        run(
+            services.state,
+            services.event_log,
+            database=services.database,
+            now=services.now,
+            stop=stop,
+        )
+
+
+@click.command()
+def schedule() -> None:
+    """Run what happens by the clock: training, measuring, settling, tidying."""
+    from recommender.cli.jobs import run_schedule
+    from recommender.supervise import stop_on_signals
+
+    services = make_services(service="schedule")
+    with stop_on_signals() as stop:
+        run_schedule(services, stop=stop)
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database's schema up to date."""
+    from recommender.adapters.database import migrate
+
+    services = make_services(service="migrate")
+    migrate(services.database)
+    click.echo("The database is up to date.")

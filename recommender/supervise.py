@@ -1,0 +1,291 @@
+"""Everything on one machine: starts the roles as child processes and keeps them running.
+
+In comes settings; out go an embedded server (unless an address of one is set), a migrated
+database, web, ingester, scheduler and whatever else the caller adds. However this process ends,
+no child outlives it. Must not know what the roles do.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import http.client
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recommender.adapters.child_process import end_child, start_child
+from recommender.adapters.database import migrate, open_database
+from recommender.adapters.embedded_server import (
+    configure_server,
+    server_folder,
+    wait_until_ready,
+)
+from recommender.adapters.web_server import GRACEFUL_SECONDS, metrics_environ
+from recommender.config import Settings
+from recommender.errors import UnavailableError
+from recommender.telemetry import get_logger
+
+if TYPE_CHECKING:
+    import subprocess
+
+POLL_SECONDS = 0.1
+STOP_SECONDS = GRACEFUL_SECONDS + 5.0
+FIRST_PAUSE_SECONDS = 0.1
+MAX_PAUSE_SECONDS = 10.0
+DEATHS_WINDOW_SECONDS = 60.0
+MAX_DEATHS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """A process to keep running.
+
+    Attributes:
+        name: What the log calls it.
+        argv: Its command.
+        environ: Variables on top of those that all children get.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+class Supervisor:
+    """Starts children, restarts those that die, ends them in reverse order.
+
+    Use from the main thread: children die with the thread that started them.
+
+    Args:
+        environ: Environment of all children.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = dict(environ)
+        self._children: list[_Child] = []
+
+    def start(self, spec: ChildSpec) -> "subprocess.Popen[bytes]":
+        """Start a child and keep it running from now on."""
+        child = _Child(spec, {**self._environ, **spec.environ})
+        self._children.append(child)
+        return child.process
+
+    def watch(self, *, may_give_up: bool) -> None:
+        """Restart what died, later each time.
+
+        Args:
+            may_give_up: Whether dying ten times within a minute ends it all. Right while the
+                service comes up, when the cause is a wrong setting; a service that was up keeps
+                trying, because what still works of it is worth having.
+
+        Raises:
+            UnavailableError: A child keeps dying.
+        """
+        for child in self._children:
+            child.revive(time.monotonic(), may_give_up=may_give_up)
+
+    def stop(self) -> None:
+        """End all children, the youngest first; kill what does not end by itself."""
+        log = get_logger()
+        while self._children:
+            child = self._children.pop()
+            status = end_child(child.process, patience_seconds=STOP_SECONDS)
+            log.info("child-ended", child=child.spec.name, status=status)
+
+
+class _Child:
+    def __init__(self, spec: ChildSpec, environ: Mapping[str, str]) -> None:
+        self.spec = spec
+        self._environ = environ
+        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
+        self._restart_at: float | None = None
+        self.process = start_child(spec.argv, environ=environ)
+
+    def revive(self, now: float, *, may_give_up: bool) -> None:
+        if self.process.poll() is None:
+            return
+        if self._restart_at is None:
+            self._note_death(now, may_give_up=may_give_up)
+        elif now >= self._restart_at:
+            self._restart_at = None
+            self.process = start_child(self.spec.argv, environ=self._environ)
+
+    def _note_death(self, now: float, *, may_give_up: bool) -> None:
+        self._deaths.append(now)
+        recent = sum(now - death < DEATHS_WINDOW_SECONDS for death in self._deaths)
+        status = self.process.returncode
+        if recent >= MAX_DEATHS and may_give_up:
+            raise UnavailableError(
+                f"{self.spec.name} ended {recent} times within a minute, the last time with "
+                f"status {status}; its messages are above",
+                code="child-keeps-dying",
+            )
+        pause_seconds = min(FIRST_PAUSE_SECONDS * 2 ** (recent - 1), MAX_PAUSE_SECONDS)
+        self._restart_at = now + pause_seconds
+        get_logger().error(
+            "child-died", child=self.spec.name, status=status, restart_in_seconds=pause_seconds
+        )
+
+
+def run_all(
+    settings: Settings,
+    *,
+    extra: Sequence[ChildSpec] = (),
+    on_ready: Callable[[Settings], None] | None = None,
+) -> int:
+    """Run everything until SIGTERM or Ctrl-C; return the exit status.
+
+    Args:
+        settings: What to run; without a Redis address an embedded server is started.
+        extra: Further children, started last; they get the settings' variables too.
+        on_ready: Called once the web answers, with the settings as the children have them, in a
+            thread beside the supervision. What it raises ends everything.
+
+    Raises:
+        UnavailableError: Another supervisor uses this home, the web's port is taken, or a part
+            does not start.
+    """
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.home.chmod(0o700)
+    with _home_lock(settings.home), stop_on_signals() as stop:
+        _require_free_port(settings)
+        supervisor = Supervisor(settings.child_environ(**metrics_environ(settings)))
+        try:
+            settings = _start_server(supervisor, settings)
+            _migrate(settings)
+            for spec in (*_roles(settings), *extra):
+                supervisor.start(_with_redis(spec, settings))
+            _supervise(supervisor, settings, stop, on_ready)
+        finally:
+            supervisor.stop()
+    return 0
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """Give an event that SIGTERM or Ctrl-C sets; a second one ends the process at once."""
+    stop = threading.Event()
+
+    def _stop(number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _supervise(
+    supervisor: Supervisor,
+    settings: Settings,
+    stop: threading.Event,
+    on_ready: Callable[[Settings], None] | None,
+) -> None:
+    ready = _Readiness(settings, on_ready)
+    while not stop.wait(POLL_SECONDS):
+        supervisor.watch(may_give_up=not ready.reached)
+        ready.look()
+
+
+class _Readiness:
+    """Whether the web has answered, and what was to be done then."""
+
+    def __init__(self, settings: Settings, then: Callable[[Settings], None] | None) -> None:
+        self.reached = False
+        self._settings = settings
+        self._then = then
+        self._error: Exception | None = None
+
+    def look(self) -> None:
+        if self._error is not None:
+            raise self._error
+        if self.reached or not _answers(self._settings):
+            return
+        self.reached = True
+        get_logger().info("ready", address=self._settings.public_url)
+        if self._then is not None:
+            threading.Thread(target=self._run, args=(self._then,), daemon=True).start()
+
+    def _run(self, then: Callable[[Settings], None]) -> None:
+        try:
+            then(self._settings)
+        except Exception as error:  # raised again by the main thread
+            self._error = error
+
+
+def _roles(settings: Settings) -> Iterator[ChildSpec]:
+    for role in ("serve", "ingest", "schedule"):
+        yield ChildSpec(role, (sys.executable, "-m", "recommender", role))
+
+
+def _with_redis(spec: ChildSpec, settings: Settings) -> ChildSpec:
+    environ = {"RECOMMENDER_REDIS_URL": settings.redis_url, **spec.environ}
+    return dataclasses.replace(spec, environ=environ)
+
+
+def _start_server(supervisor: Supervisor, settings: Settings) -> Settings:
+    if settings.redis_url:
+        return settings
+    server = configure_server(server_folder(settings.home))
+    wait_until_ready(server.url, supervisor.start(ChildSpec("redis", server.argv)))
+    return dataclasses.replace(settings, redis_url=server.url)
+
+
+def _migrate(settings: Settings) -> None:
+    database = open_database(settings.database_url)
+    try:
+        migrate(database)
+    finally:
+        database.dispose()
+
+
+@contextlib.contextmanager
+def _home_lock(home: Path) -> Iterator[None]:
+    run = home / "run"
+    run.mkdir(exist_ok=True)
+    with (run / "up.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UnavailableError(
+                f"The service runs already in {home}; end it first, or set RECOMMENDER_HOME",
+                code="already-running",
+            ) from error
+        yield
+
+
+def _require_free_port(settings: Settings) -> None:
+    try:
+        socket.create_server(
+            (settings.host, settings.port),
+            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
+        ).close()
+    except OSError as error:
+        raise UnavailableError(
+            f"The web cannot listen on {settings.host} port {settings.port}: {error.strerror}; "
+            "set RECOMMENDER_HOST or RECOMMENDER_PORT",
+            code="address-taken",
+        ) from error
+
+
+def _answers(settings: Settings) -> bool:
+    # "Every address" is a place to listen, not one to call.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    connection = http.client.HTTPConnection(host, settings.port, timeout=1)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,64 @@
+"""What the shop's server may read: uplift, statements, invoices. All with the secret key."""
+
+from decimal import Decimal
+
+from flask import Blueprint, Response
+
+from recommender.billing.archive import Settlement, read_invoice_pdf, read_settlements
+from recommender.billing.statement import estimate_figures
+from recommender.shops.registry import current_contract
+from recommender.uplift.days import local_day
+from recommender.uplift.estimate import estimate
+from recommender.uplift.stored import read_sums
+from recommender.web.context import json_response, services
+from recommender.web.security import secret_shop
+
+blueprint = Blueprint("reports", __name__)
+
+
+@blueprint.get("/v1/uplift")
+def get_uplift() -> Response:
+    """Answer the effect as last measured, under the contract of today."""
+    shop = secret_shop()
+    today = local_day(services().now(), shop.timezone)
+    contract = current_contract(shop.shop_id, today, database=services().database)
+    with services().database.connect() as connection:
+        sums = read_sums(connection, shop.shop_id)
+    result = estimate(sums, alpha=Decimal(contract.alpha_ppm) / 1_000_000, n_star=contract.n_star)
+    return json_response(
+        {
+            "contract_version": contract.version,
+            "currency": contract.currency,
+            "through": sums[-1].day.isoformat() if sums else None,
+            "estimate": None if result is None else estimate_figures(result),
+        }
+    )
+
+
+@blueprint.get("/v1/statements")
+def get_statements() -> Response:
+    """Answer all closed months, newest first."""
+    shop = secret_shop()
+    with services().database.connect() as connection:
+        settlements = read_settlements(connection, shop.shop_id)
+    return json_response({"statements": [_listed(settlement) for settlement in settlements]})
+
+
+@blueprint.get("/v1/invoices/<number>.pdf")
+def get_invoice(number: str) -> Response:
+    """Answer an invoice exactly as it was issued."""
+    shop = secret_shop()
+    pdf = read_invoice_pdf(shop.shop_id, number, database=services().database)
+    return Response(pdf, mimetype="application/pdf", headers={"Cache-Control": "no-store"})
+
+
+def _listed(settlement: Settlement) -> dict[str, object]:
+    return {
+        "month": settlement.month,
+        "contract_version": settlement.contract_version,
+        "amount_minor": settlement.amount_minor,
+        "currency": settlement.currency,
+        "invoice": settlement.invoice_number or None,
+        "sha256": settlement.statement_sha256,
+        "body": settlement.statement,
+    }
