@@ -48,8 +48,9 @@ def events_to_table(events: Sequence[Event]) -> pa.Table:
     """
     try:
         columns = [_column(events, field) for field in EVENT_SCHEMA]
-        if not all(map(attrgetter("occurred_at.tzinfo", "received_at.tzinfo"), events)):
-            raise ValueError("a time has no time zone")
+        for name in ("occurred_at", "received_at"):
+            if None in map(attrgetter(f"{name}.tzinfo"), events):
+                raise ValueError(f"{name} has no time zone")
     except (pa.ArrowException, ValueError, TypeError, OverflowError, AttributeError) as error:
         raise InvalidInputError(
             f"An event cannot be stored: {error}", code="event-unstorable"

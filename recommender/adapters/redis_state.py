@@ -14,7 +14,7 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -68,8 +68,14 @@ class RedisState:
         self._settings_hold_until = 0.0
 
     @functools.cached_property
+    def _writer(self) -> "redis.Redis":
+        # Behind the address may be another server at any moment: each connection is examined
+        # before it carries an event.
+        return _open_client(self._url, REPLY_SECONDS, _examine_connection)
+
+    @functools.cached_property
     def _client(self) -> "redis.Redis":
-        return _open_client(self._url, REPLY_SECONDS, self._on_connect)
+        return _open_client(self._url, REPLY_SECONDS, None)
 
     @functools.cached_property
     def _reader(self) -> "redis.Redis":
@@ -80,7 +86,7 @@ class RedisState:
         entry = encode_events(events)
         with _driver_errors():
             self._check_settings()
-            pipeline = self._client.pipeline(transaction=True)
+            pipeline = self._writer.pipeline(transaction=True)
             _add_entry(pipeline, events, entry)
             for visitor, items in recent.items():
                 _remember_items(pipeline, _recent_key(events[0].shop_id, visitor), items)
@@ -91,7 +97,7 @@ class RedisState:
         entry = encode_events([event])
         with _driver_errors():
             self._check_settings()
-            pipeline = self._client.pipeline(transaction=True)
+            pipeline = self._writer.pipeline(transaction=True)
             _add_entry(pipeline, [event], entry)
             if event.visitor:
                 key = _exposed_key(event.shop_id, event.visitor, event.placement)
@@ -166,26 +172,18 @@ class RedisState:
             self._settings_hold_until = 0.0
             self._check_settings()
 
-    def _on_connect(self, connection: Any) -> None:
-        connection.on_connect()
-        # Another server, or the same one with other settings, may have come up at the address.
-        self._settings_hold_until = 0.0
-
     def _check_settings(self) -> None:
         if time.monotonic() < self._settings_hold_until:
             return
-        pipeline = self._client.pipeline(transaction=False)
+        pipeline = self._writer.pipeline(transaction=False)
         for name in DURABLE_SETTINGS:
             pipeline.config_get(name)
-        found = {name: value for reply in pipeline.execute() for name, value in _texts(reply)}
-        for name, wanted in DURABLE_SETTINGS.items():
-            if found.get(name) != wanted:
-                raise UnavailableError(
-                    f"Redis is set to {name} {found.get(name)}; acknowledged events are only "
-                    f"safe with {name} {wanted}",
-                    code="redis-not-durable",
-                )
+        _require_durable([_setting(reply) for reply in pipeline.execute()])
         self._settings_hold_until = time.monotonic() + SETTINGS_CHECK_SECONDS
+
+
+class _NotDurableError(redis.RedisError):
+    """A driver's error, so that the driver gives up the connection on which it is raised."""
 
 
 def position_of(stream_id: str) -> int:
@@ -208,7 +206,9 @@ def _stream_id(position: int) -> str:
     return f"{position >> _SEQUENCE_BITS}-{position & _SEQUENCE_MASK}"
 
 
-def _open_client(url: str, reply_seconds: float, on_connect: Any) -> "redis.Redis":
+def _open_client(
+    url: str, reply_seconds: float, on_connect: Callable[[Any], None] | None
+) -> "redis.Redis":
     if not url:
         raise UnavailableError(
             "No Redis server is named: set RECOMMENDER_REDIS_URL, or run `recommender up`",
@@ -232,10 +232,37 @@ def _open_client(url: str, reply_seconds: float, on_connect: Any) -> "redis.Redi
 def _driver_errors() -> Iterator[None]:
     try:
         yield
+    except _NotDurableError as error:
+        raise UnavailableError(str(error), code="redis-not-durable") from error
     except redis.RedisError as error:
         raise UnavailableError(
             f"Redis does not answer: {error}", code="redis-unavailable"
         ) from error
+
+
+def _examine_connection(connection: Any) -> None:
+    connection.on_connect()
+    found = []
+    for name in DURABLE_SETTINGS:
+        connection.send_command("CONFIG", "GET", name)
+        found.append(_setting(connection.read_response()))
+    _require_durable(found)
+
+
+def _setting(reply: Any) -> str:
+    # A mapping where the client has decoded the reply, else name and value in turn.
+    values = list(reply.values()) if isinstance(reply, dict) else reply[1::2]
+    value = values[0] if values else "missing"
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _require_durable(found: Sequence[str]) -> None:
+    for (name, wanted), value in zip(DURABLE_SETTINGS.items(), found, strict=True):
+        if value != wanted:
+            raise _NotDurableError(
+                f"Redis is set to {name} {value}; acknowledged events are only safe with "
+                f"{name} {wanted}"
+            )
 
 
 def _add_entry(pipeline: Any, events: Sequence[Event], entry: bytes) -> None:
@@ -272,14 +299,6 @@ def _readable(raw: bytes) -> tuple[Event, ...]:
     with contextlib.suppress(InvalidInputError):
         return decode_events(raw)
     return ()
-
-
-def _texts(reply: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in reply.items():
-        yield (
-            name.decode() if isinstance(name, bytes) else name,
-            value.decode() if isinstance(value, bytes) else value,
-        )
 
 
 def _recent_key(shop_id: str, visitor: str) -> str:

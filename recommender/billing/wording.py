@@ -47,6 +47,11 @@ def day(date: dt.date) -> str:
     return f"{date.day} {date:%B %Y}"
 
 
+def period(first: dt.date, last: dt.date) -> str:
+    """Write days of one month: "1–31 March 2027"."""
+    return f"{first.day}–{day(last)}"
+
+
 def holdout(strata: Sequence[Stratum]) -> str:
     """Write the share of visitors without recommendations now: "10 %"."""
     return f"{Decimal(1_000_000 - strata[-1].treatment_share_ppm) / 10_000:.10g} %"

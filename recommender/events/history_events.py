@@ -125,13 +125,15 @@ def _whole(table: Any, name: str, kind: Any) -> Any:
 
 
 def _items(table: Any) -> Any:
-    if "items" in table.column_names and pa.types.is_list(table["items"].type):
-        lists = table["items"].combine_chunks()
-        return _lists(pc.fill_null(pc.list_value_length(lists), 0), lists.flatten())
     item_id = _text(table, "item_id")
     has_item = pc.not_equal(item_id, "")
     named = pa.array(item_id.filter(has_item).to_pylist(), pa.string())
-    return _lists(has_item, pa.StructArray.from_arrays([named], ["item_id"]))
+    single = _lists(has_item, pa.StructArray.from_arrays([named], ["item_id"]))
+    if "items" not in table.column_names or not pa.types.is_list(table["items"].type):
+        return single
+    lists = table["items"].combine_chunks()
+    lengths = pc.fill_null(pc.list_value_length(lists), 0)
+    return pc.if_else(pc.greater(lengths, 0), _lists(lengths, lists.flatten()), single)
 
 
 def _lists(lengths: Any, structs: Any) -> Any:

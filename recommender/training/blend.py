@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.training.evaluation import CUTOFF, Probe
-from recommender.training.scoring import SOURCE_NAMES, Scored
+from recommender.training.popularity import POPULAR
+from recommender.training.scoring import SOURCE_NAMES, ModelArrays, Scored
 
 WEIGHT_STEPS = (0.1, 0.3, 1.0, 3.0)
 """Weights tried for a source that joins, relative to the sum of those already chosen."""
@@ -44,24 +45,30 @@ class Blend:
         return np.asarray([self.weights.get(name, 0.0) for name in SOURCE_NAMES], np.float32)
 
 
+def log_popularity(model: ModelArrays) -> NDArray[np.float32]:
+    """Return log(1 + total popularity) by vocabulary row; what the discount is measured in."""
+    logs: NDArray[np.float32] = np.log1p(model[POPULAR.name]["total"])
+    return logs
+
+
 def blended(
-    scored: Scored, weights: NDArray[np.float32], log_popularity: NDArray[np.float32], beta: float
+    scored: Scored, weights: NDArray[np.float32], log_popular: NDArray[np.float32], beta: float
 ) -> NDArray[np.float32]:
     """Return the score of each candidate: Σ weight × part, times popularity^(−beta).
 
     Source: Christoffel, Paudel et al. 2015 (RecSys), RP3β, for the discount by popularity^β.
 
     Args:
-        log_popularity: log(1 + total popularity) by vocabulary row.
+        log_popular: See `log_popularity`.
     """
     score: NDArray[np.float32] = weights @ scored.parts
     if beta > 0:
-        score = score * np.exp(-beta * log_popularity[scored.items])
+        score = score * np.exp(-beta * log_popular[scored.items])
     return score
 
 
 def learn_blend(
-    scored: Sequence[Scored], probes: Sequence[Probe], log_popularity: NDArray[np.float32]
+    scored: Sequence[Scored], probes: Sequence[Probe], log_popular: NDArray[np.float32]
 ) -> Blend:
     """Choose weights and discount that put the most targets on top of the probes' lists.
 
@@ -73,7 +80,7 @@ def learn_blend(
     """
     if len(probes) < PROBES_MIN:
         return Blend()
-    judge = _Judge(scored, probes, log_popularity)
+    judge = _Judge(scored, probes, log_popular)
     weights = _selected(judge)
     weights = _refined(judge, weights)
     beta = max(BETA_STEPS, key=lambda step: (round(judge.ndcg(weights, step), 4), step))
@@ -117,19 +124,17 @@ class _Judge:
         self,
         scored: Sequence[Scored],
         probes: Sequence[Probe],
-        log_popularity: NDArray[np.float32],
+        log_popular: NDArray[np.float32],
     ) -> None:
         self._discount = 1.0 / np.log2(np.arange(2, CUTOFF + 2))
         ideal = np.cumsum(self._discount)
         self._questions = []
         for one, probe in zip(scored, probes, strict=True):
-            open_items = np.isin(one.items, probe.query.items, invert=True)
-            items = one.items[open_items]
             self._questions.append(
                 (
-                    np.ascontiguousarray(one.parts[:, open_items]),
-                    log_popularity[items],
-                    np.isin(items, probe.targets),
+                    one.parts,
+                    log_popular[one.items],
+                    np.isin(one.items, probe.targets),
                     ideal[min(len(probe.targets), CUTOFF) - 1],
                 )
             )
@@ -147,13 +152,13 @@ class _Judge:
         weights: NDArray[np.float32],
         beta: float,
         parts: NDArray[np.float32],
-        log_popularity: NDArray[np.float32],
+        log_popular: NDArray[np.float32],
         is_target: NDArray[np.bool_],
         ideal: float,
     ) -> float:
         score = weights @ parts
         if beta > 0:
-            score = score * np.exp(-beta * log_popularity)
+            score = score * np.exp(-beta * log_popular)
         n = min(CUTOFF, len(score))
         best = np.argpartition(-score, n - 1)[:n] if n < len(score) else np.arange(n)
         best = best[np.argsort(-score[best], kind="stable")]

@@ -5,7 +5,7 @@ before. Items of the probe's own path are hidden from the list and from the targ
 hides them. Nothing is sampled: every item of the shop can be on the list.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,24 +122,20 @@ def _distinct(items: NDArray[np.int32]) -> NDArray[np.int32]:
     return items[np.sort(first)]
 
 
-def top_list(
-    items: NDArray[np.int32], scores: NDArray[np.float32], hidden: NDArray[np.int32]
-) -> NDArray[np.int32]:
-    """Return the `CUTOFF` best items with a positive score that are not hidden, best first.
+def top_list(items: NDArray[np.int32], scores: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return the `CUTOFF` best items with a positive score, best first.
 
     Ties go to the smaller row of the vocabulary.
 
     Returns:
         Shape (CUTOFF,), filled up with -1.
     """
-    wanted = CUTOFF + len(hidden)
-    if len(items) > wanted:
-        floor = np.partition(scores, -wanted)[-wanted]
+    if len(items) > CUTOFF:
+        floor = np.partition(scores, -CUTOFF)[-CUTOFF]
         near = scores >= floor
         items, scores = items[near], scores[near]
     order = np.argsort(-scores, kind="stable")
-    ranked = items[order][scores[order] > 0]
-    ranked = ranked[np.isin(ranked, hidden, invert=True)][:CUTOFF]
+    ranked = items[order][scores[order] > 0][:CUTOFF]
     return np.pad(ranked, (0, CUTOFF - len(ranked)), constant_values=-1)
 
 
@@ -222,5 +218,3 @@ def is_worse(ours: NDArray[Any], theirs: NDArray[Any], *, tolerance: float) -> b
     difference = ours - theirs + tolerance * np.mean(theirs)
     error = np.std(difference) / np.sqrt(len(difference))
     return bool(np.mean(difference) < -2.0 * error)
-
-

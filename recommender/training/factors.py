@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from recommender.training.interactions import Interactions, visitor_item_matrix
 from recommender.training.neighbours import K, NeighbourSource
@@ -19,7 +19,7 @@ from recommender.training.source import Arrays, Pool, Query
 RANK = 64
 ITERATIONS = 15
 REGULARIZATION = 10.0
-ALPHA = 5.0
+ALPHA = 2.0
 """Confidence of an interaction is 1 + ALPHA × its weight, as in the paper."""
 
 
@@ -42,6 +42,8 @@ class FactorSource:
         from implicit.cpu.als import AlternatingLeastSquares
 
         confidences = visitor_item_matrix(interactions)
+        if not confidences.nnz:
+            return _unknowing(interactions.n_items)
         confidences.data = 1.0 + ALPHA * confidences.data
         # Its own threads and the ones of BLAS would fight: the library asks for one of the two.
         with threadpool_limits(1, "blas"):
@@ -62,13 +64,20 @@ class FactorSource:
 
     def scores(self, arrays: Arrays, query: Query, pool: Pool) -> NDArray[np.float32]:
         visitor = _folded(arrays, query).sum(axis=1)
-        return np.maximum(arrays["factors"][pool.items] @ visitor, 0)
+        scores: NDArray[np.float32] = np.maximum(arrays["factors"][pool.items] @ visitor, 0)
+        return scores
 
     def contributions(
         self, arrays: Arrays, query: Query, items: NDArray[np.int32]
     ) -> NDArray[np.float32]:
         total: NDArray[np.float32] = (arrays["factors"][items] @ _folded(arrays, query)).T
         return np.maximum(total, 0)
+
+
+def _unknowing(n_items: int) -> dict[str, NDArray[Any]]:
+    """Return factors that score every item 0: nobody is known by more than one order."""
+    gram = REGULARIZATION * np.eye(RANK, dtype=np.float32)
+    return {"factors": np.zeros((n_items, RANK), np.float32), "gram": gram}
 
 
 def _folded(arrays: Arrays, query: Query) -> NDArray[np.float32]:
@@ -86,11 +95,17 @@ def similar_weights(interactions: Interactions) -> Iterator[sp.csr_matrix]:
     Source: Salton, Buckley 1988, with visitors as terms and items as documents: who took many
     items says little of each. Computed by `implicit.nearest_neighbours`.
     """
-    from implicit.nearest_neighbours import TFIDFRecommender
+    from implicit.nearest_neighbours import all_pairs_knn, normalize, tfidf_weight
 
-    model = TFIDFRecommender(K=K + 1)
-    model.fit(visitor_item_matrix(interactions), show_progress=False)
-    yield model.similarity.tocsr()
+    taken = visitor_item_matrix(interactions).T.astype(np.float64)
+    if not taken.nnz:
+        yield sp.csr_matrix((interactions.n_items, interactions.n_items), dtype=np.float32)
+        return
+    # An item whose only visitors took everything has length 0; its neighbours become NaN, and
+    # are dropped with all that is not positive.
+    with np.errstate(invalid="ignore"):
+        weighted = normalize(tfidf_weight(taken))
+    yield all_pairs_knn(weighted.T.tocsr(), K + 1, show_progress=False).tocsr()
 
 
 FACTORS = FactorSource()

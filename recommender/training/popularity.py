@@ -58,11 +58,12 @@ def popularity(
         half_life_days: Days after which an interaction counts half, seen from the newest one;
             None counts all alike.
     """
-    weights = np.asarray(KIND_WEIGHTS)[interactions.kind]
+    weights: NDArray[np.float64] = np.asarray(KIND_WEIGHTS)[interactions.kind]
     if half_life_days is not None and len(interactions):
         age = (interactions.at_seconds[-1] - interactions.at_seconds) / DAY_SECONDS
         weights = weights * 0.5 ** (age / half_life_days)
-    return np.bincount(interactions.item, weights=weights, minlength=interactions.n_items)
+    totals = np.bincount(interactions.item, weights=weights, minlength=interactions.n_items)
+    return totals.astype(np.float64)
 
 
 POPULAR = PopularSource()

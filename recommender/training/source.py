@@ -50,9 +50,7 @@ class Pool:
         """Return the pool of all items marked true."""
         return cls(np.flatnonzero(candidates).astype(np.int32), len(candidates))
 
-    def sums(
-        self, items: NDArray[np.int32], amounts: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def sums(self, items: NDArray[np.int32], amounts: NDArray[np.float32]) -> NDArray[np.float32]:
         """Add up amounts by candidate; amounts of other items are dropped."""
         size = len(self.items) + 1
         totals = np.bincount(self._place[items], weights=amounts, minlength=size)

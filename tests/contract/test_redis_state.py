@@ -3,7 +3,6 @@
 import contextlib
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -225,7 +224,7 @@ def test_a_forgotten_visitor_leaves_no_state(state: RedisState, client: "redis.R
     for placement in ("home", "product", "cart", "category", "search"):
         state.record_exposure(exposure(visitor=VISITOR, placement=placement))
     state.forget_visitor("shop_a", VISITOR)
-    assert not [key for key in client.keys() if VISITOR in key.decode()]
+    assert not [key for key in client.scan_iter() if VISITOR in key.decode()]
     assert state.latest_events("shop_a", 50) == [other]
     assert state.visitor_state("shop_a", other.visitor, "home").recent_items == ("b",)
 
@@ -262,18 +261,19 @@ def test_settings_are_looked_at_again_after_a_lost_connection(
     state.accept([make_event()], {})
     client.config_set("appendfsync", "everysec")
     client.client_kill_filter(_type="normal", skipme=True)
-    with pytest.raises(UnavailableError):
-        state.accept([make_event()], {})
-        state.accept([make_event()], {})
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="appendfsync"):
+            state.accept([make_event()], {})
+    assert state.visitor_state("shop_a", VISITOR, "home").recent_items == ()
     assert state.pending() == 1
 
 
 def test_a_full_server_refuses_but_can_be_emptied(state: RedisState, client: "redis.Redis") -> None:
     state.accept([make_event()], {VISITOR: ["a"]})
     client.config_set("maxmemory", "1mb")
-    with pytest.raises(UnavailableError):
-        for _ in range(2_000):
-            state.accept([make_event()], {VISITOR: ["b"]})
+    with pytest.raises(UnavailableError, match="maxmemory"):
+        state.accept([make_event()], {VISITOR: ["b"]})
+    assert state.visitor_state("shop_a", VISITOR, "home").recent_items == ("a",)
     entries = state.read(0, 10_000)
     assert len(entries) == state.pending()
     state.trim(entries[-1].position)

@@ -37,13 +37,6 @@ def test_published_recipe_by_hand() -> None:
     assert assign("bc", stratum("a", 729_000)) is Arm.TREATMENT
 
 
-@given(salt=texts, visitor_id=texts, share_ppm=shares_ppm)
-def test_same_visitor_same_arm(salt: str, visitor_id: str, share_ppm: int) -> None:
-    assert assign(visitor_id, stratum(salt, share_ppm)) is assign(
-        visitor_id, stratum(salt, share_ppm)
-    )
-
-
 @given(salt=texts, visitor_id=texts, low=shares_ppm, high=shares_ppm)
 def test_raising_the_share_moves_nobody_out_of_treatment(
     salt: str, visitor_id: str, low: int, high: int

@@ -1,0 +1,224 @@
+"""Processes killed under load: what was acknowledged is in the log, once.
+
+Clients behave like the widget: they send a batch again, with the same ids, until they get an
+answer. So at the end every event they sent is acknowledged, and must be stored exactly once.
+"""
+
+import contextlib
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from event_load import Load, make_event, stored_ids, wait_until
+
+from recommender.adapters.child_process import end_child, start_child
+from recommender.adapters.database import migrate, open_database
+from recommender.adapters.embedded_server import configure_server, wait_until_ready
+from recommender.adapters.event_log import DeltaEventLog
+from recommender.adapters.redis_state import RedisState
+from recommender.events.ingest import WRITER
+
+INGESTER = Path(__file__).with_name("ingester_process.py")
+
+
+class Machine:
+    """A Valkey, a lake and a database in one folder, and the processes on them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lake = str(folder / "lake")
+        self.database_url = f"sqlite:///{folder}/control.db"
+        self.event_log = DeltaEventLog(self.lake)
+        self._server = configure_server(folder / "redis")
+        self._log = (folder / "output.log").open("ab")
+        self.redis_url = self._server.url
+        self.state = RedisState(self.redis_url)
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def start_valkey(self) -> "subprocess.Popen[bytes]":
+        child = self._start(*self._server.argv)
+        wait_until_ready(self.redis_url, child)
+        return child
+
+    def start_ingester(self, *fuse: str) -> "subprocess.Popen[bytes]":
+        places = (self.redis_url, self.lake, self.database_url)
+        return self._start(sys.executable, str(INGESTER), *places, *fuse)
+
+    def _start(self, *argv: str) -> "subprocess.Popen[bytes]":
+        self._children.append(start_child(argv, output=self._log))
+        return self._children[-1]
+
+    def drain(self) -> None:
+        """Return once an ingester has put everything into the log."""
+        wait_until(lambda: self.state.pending() == 0)
+
+    def close(self) -> None:
+        for child in reversed(self._children):
+            end_child(child, patience_seconds=10)
+        self._log.close()
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    built = Machine(tmp_path)
+    database = open_database(built.database_url)
+    migrate(database)
+    database.dispose()
+    with contextlib.closing(built):
+        yield built
+
+
+def kill(child: "subprocess.Popen[bytes]") -> None:
+    child.kill()
+    assert child.wait(10) == -signal.SIGKILL
+
+
+def test_valkey_killed_under_load_loses_and_doubles_nothing(machine: Machine) -> None:
+    valkey = machine.start_valkey()
+    machine.start_ingester()
+    chance = random.Random(1)
+    with Load(machine.redis_url) as load:
+        for round_number in range(1, 7):
+            load.wait_for(round_number * 150 + chance.randrange(100))
+            kill(valkey)
+            valkey = machine.start_valkey()
+        load.wait_for(1_200)
+    assert load.failures, "no client was ever refused: the kills came too late"
+    machine.drain()
+    stored = stored_ids(machine.event_log)
+    assert load.acknowledged <= stored.keys()
+    assert set(stored.values()) == {1}
+    # Everybody sent until answered, so nothing else may be there either.
+    assert stored.keys() == load.acknowledged
+
+
+def test_valkey_killed_keeps_what_nobody_has_ingested_yet(machine: Machine) -> None:
+    valkey = machine.start_valkey()
+    with Load(machine.redis_url) as load:
+        load.wait_for(400)
+        kill(valkey)
+        valkey = machine.start_valkey()
+        load.wait_for(800)
+    kill(valkey)
+    machine.start_valkey()
+    machine.start_ingester()
+    machine.drain()
+    stored = stored_ids(machine.event_log)
+    assert stored.keys() == load.acknowledged
+    assert set(stored.values()) == {1}
+
+
+def test_an_ingester_killed_at_random_loses_and_doubles_nothing(machine: Machine) -> None:
+    machine.start_valkey()
+    chance = random.Random(2)
+    with Load(machine.redis_url, clients=2) as load:
+        for _ in range(5):
+            before = machine.event_log.committed_position(WRITER)
+            ingester = machine.start_ingester()
+            wait_until(lambda before=before: machine.event_log.committed_position(WRITER) > before)
+            # Not a wait for something: the moment of the kill is the random variable.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                ingester.wait(chance.uniform(0, 0.3))
+            kill(ingester)
+    machine.start_ingester()
+    machine.drain()
+    stored = stored_ids(machine.event_log)
+    assert stored.keys() == load.acknowledged
+    assert sum(machine.event_log.rows_by_shop().values()) == sum(stored.values())
+
+
+@pytest.mark.parametrize("step", ["before-append", "after-append", "after-trim"])
+def test_an_ingester_killed_at_a_step_loses_and_doubles_nothing(
+    machine: Machine, step: str
+) -> None:
+    machine.start_valkey()
+    with Load(machine.redis_url, clients=2) as load:
+        for count in ("1", "3"):
+            ingester = machine.start_ingester(step, count)
+            assert ingester.wait(30) == -signal.SIGKILL
+    # No client sent anything twice here, so even the stored rows are all different.
+    assert not load.failures
+    machine.start_ingester()
+    machine.drain()
+    assert stored_ids(machine.event_log).keys() == load.acknowledged
+    assert machine.event_log.rows_by_shop() == {"shop_a": len(load.acknowledged)}
+
+
+def test_two_ingesters_take_turns(machine: Machine) -> None:
+    machine.start_valkey()
+    ingesters = [machine.start_ingester(), machine.start_ingester()]
+    with Load(machine.redis_url, clients=2) as load:
+        load.wait_for(600)
+    machine.drain()
+    assert [ingester.poll() for ingester in ingesters] == [None, None]
+    assert stored_ids(machine.event_log).keys() == load.acknowledged
+    assert machine.event_log.rows_by_shop() == {"shop_a": len(load.acknowledged)}
+
+
+def test_a_resend_long_after_is_stored_once(machine: Machine) -> None:
+    machine.start_valkey()
+    batch = [make_event() for _ in range(5)]
+    machine.state.accept(batch, {})
+    machine.start_ingester()
+    machine.drain()
+    machine.state.accept(batch, {})
+    machine.state.accept(batch[2:], {})
+    machine.drain()
+    machine.event_log.compact()
+    machine.state.accept(batch[:1], {})
+    machine.drain()
+    expected = dict.fromkeys((event.event_id for event in batch), 1)
+    assert stored_ids(machine.event_log) == expected
+
+
+def test_an_ingester_told_to_stop_leaves_nothing_half_done(machine: Machine) -> None:
+    machine.start_valkey()
+    ingester = machine.start_ingester()
+    with Load(machine.redis_url, clients=2) as load:
+        wait_until(lambda: machine.event_log.committed_position(WRITER) > 0)
+        ingester.terminate()
+        assert ingester.wait(10) == 0
+    machine.start_ingester()
+    machine.drain()
+    assert stored_ids(machine.event_log).keys() == load.acknowledged
+
+
+def test_a_cut_end_of_the_append_only_file_costs_only_what_was_cut(machine: Machine) -> None:
+    valkey = machine.start_valkey()
+    events = [make_event() for _ in range(20)]
+    for event in events:
+        machine.state.accept([event], {})
+    kill(valkey)
+    (newest,) = (machine.folder / "redis" / "appendonlydir").glob("*.incr.aof")
+    content = newest.read_bytes()
+    newest.write_bytes(content[:-7])
+    machine.start_valkey()
+    assert "truncat" in (machine.folder / "output.log").read_text().lower()
+    kept = [event for entry in machine.state.read(0, 100) for event in entry.events]
+    assert kept == events[:-1]
+
+
+def test_an_entry_of_another_release_is_rejected_and_holds_up_nobody(machine: Machine) -> None:
+    import sqlalchemy as sa
+
+    from recommender import tables
+
+    machine.start_valkey()
+    with contextlib.closing(redis.Redis.from_url(machine.redis_url)) as client:
+        client.xadd("events", {"e": b'{"v":2,"events":[{"shop_id":"shop_a"}]}'})
+    good = make_event()
+    machine.state.accept([good], {})
+    machine.start_ingester()
+    machine.drain()
+    assert stored_ids(machine.event_log) == {good.event_id: 1}
+    database = open_database(machine.database_url)
+    with database.connect() as connection:
+        # This database has no shop of that name, so the bytes are in the ingester's log.
+        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.rejections)) == 0
+    database.dispose()
+    assert "entry-without-shop" in (machine.folder / "output.log").read_text()

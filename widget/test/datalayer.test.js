@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { followDataLayer, readEntry } from "../src/datalayer.js";
+
+/** What Google's snippet pushes: an `arguments` object, not an array. */
+function gtag() {
+  return arguments;
+}
+
+const item = { item_id: "A1", item_name: "Mug", price: 2.5, quantity: 2, item_category: "Kitchen" };
+
+test("reads GA4's object form", () => {
+  const entry = { event: "add_to_cart", ecommerce: { currency: "EUR", items: [item] } };
+  assert.deepEqual(readEntry(entry), {
+    type: "add_to_cart",
+    currency: "EUR",
+    category: "Kitchen",
+    items: [{ item_id: "A1", quantity: 2, price: "2.5" }],
+  });
+});
+
+test("reads gtag's arguments objects", () => {
+  const fact = readEntry(gtag("event", "purchase", { transaction_id: 4711, items: [item] }));
+  assert.equal(fact.type, "purchase");
+  assert.equal(fact.order_id, "4711");
+  assert.equal(fact.items[0].item_id, "A1");
+});
+
+test("reads searches under both of GA4's names", () => {
+  for (const event of ["search", "view_search_results"]) {
+    const fact = readEntry({ event, search_term: "oak table" });
+    assert.deepEqual([fact.type, fact.search_term], ["search", "oak table"]);
+  }
+});
+
+test("passes over what is no shopping", () => {
+  const entries = [
+    { event: "gtm.js", "gtm.start": 1 },
+    { ecommerce: null },
+    gtag("config", "G-1"),
+    gtag("event", "scroll"),
+    { event: { nested: true } },
+    ["event"],
+    null,
+    undefined,
+    "view_item",
+    7,
+    () => {},
+  ];
+  for (const entry of entries) assert.equal(readEntry(entry), null);
+});
+
+test("takes nothing of an event but what it needs", () => {
+  const fact = readEntry({
+    event: "purchase",
+    email: "a@b.example",
+    ecommerce: { transaction_id: "7", customer: { phone: "1" }, items: [{ ...item, coupon: "X" }] },
+  });
+  assert.doesNotMatch(JSON.stringify(fact), /example|phone|coupon/);
+});
+
+test("cuts texts to what the server takes, and lists to fifty", () => {
+  const items = Array.from({ length: 80 }, (_, i) => ({ item_id: `i${i}` }));
+  const fact = readEntry({ event: "search", search_term: "x".repeat(900), ecommerce: { items } });
+  assert.equal(fact.search_term, undefined, "the term stands beside ecommerce, not inside");
+  assert.equal(fact.items.length, 50);
+  const long = readEntry({ event: "search", search_term: "x".repeat(900) });
+  assert.equal(long.search_term.length, 200);
+});
+
+test("leaves out items without a usable id, and prices and quantities it cannot trust", () => {
+  const items = [
+    { item_id: "" },
+    { item_name: "no id" },
+    { item_id: "y".repeat(101) },
+    null,
+    { id: 12, price: "1.299,00", quantity: 0.5 },
+    { item_id: "B", price: 19.989999999999998, quantity: "3" },
+    { item_id: "C", price: "12.50000", quantity: -1 },
+    { item_id: "D", price: -4 },
+  ];
+  assert.deepEqual(readEntry({ event: "view_item", ecommerce: { items } }).items, [
+    { item_id: "12" },
+    { item_id: "B", quantity: 3, price: "19.99" },
+    { item_id: "C", price: "12.50000" },
+    { item_id: "D" },
+  ]);
+});
+
+let told;
+let catchUp;
+const view = (item_id) => ({ event: "view_item", ecommerce: { items: [{ item_id }] } });
+const ids = () => told.map((fact) => fact.items[0].item_id);
+
+beforeEach(() => {
+  globalThis.window = {};
+  told = [];
+  catchUp = followDataLayer("dataLayer", (fact) => told.push(fact));
+});
+
+test("replays what is there and follows what comes", () => {
+  window.dataLayer = [view("before")];
+  catchUp();
+  const answer = window.dataLayer.push(view("after"), view("and another"));
+  assert.deepEqual(ids(), ["before", "after", "and another"]);
+  assert.equal(answer, 3, "push answers as it always did");
+  catchUp();
+  assert.equal(told.length, 3, "nothing is read twice");
+});
+
+test("finds a data layer that is made later, or made anew", () => {
+  catchUp();
+  window.dataLayer = [view("late")];
+  catchUp();
+  window.dataLayer = [view("new array")];
+  catchUp();
+  window.dataLayer.push(view("followed"));
+  assert.deepEqual(ids(), ["late", "new array", "followed"]);
+});
+
+test("lives with a tag manager that wraps push, or replaces it, and trims the array", () => {
+  window.dataLayer = [];
+  catchUp();
+  const ours = window.dataLayer.push;
+  window.dataLayer.push = function (...entries) {
+    const answer = ours.apply(this, entries);
+    while (this.length > 1) this.shift();
+    return answer;
+  };
+  window.dataLayer.push(view("a"));
+  window.dataLayer.push(view("b"));
+  window.dataLayer.push = Array.prototype.push;
+  window.dataLayer.push(view("missed at first"));
+  catchUp();
+  window.dataLayer.push(view("c"));
+  assert.deepEqual(ids(), ["a", "b", "missed at first", "c"]);
+});
+
+test("an entry that breaks us does not break the page's push", () => {
+  window.dataLayer = [];
+  catchUp();
+  const trap = Object.defineProperty({}, "event", {
+    get() {
+      throw new Error("hostile");
+    },
+  });
+  assert.equal(window.dataLayer.push(trap), 1);
+  window.dataLayer.push(view("next"));
+  assert.deepEqual(ids(), ["next"]);
+});
