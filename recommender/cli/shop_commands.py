@@ -3,6 +3,7 @@
 import datetime as dt
 import sys
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import click
@@ -184,5 +185,5 @@ def _date(text: str) -> dt.date:
         ) from error
 
 
-def _lines(result: dict[str, object]) -> str:
+def _lines(result: Mapping[str, object]) -> str:
     return "\n".join(f"{name:15} {value}" for name, value in result.items())

@@ -1,5 +1,6 @@
 """What may be on a slate: stock, what the shopper has in hand, variants, variety. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -50,7 +51,7 @@ class CatalogueView:
     """A catalogue as a vocabulary sees it.
 
     Attributes:
-        revision: The catalogue's revision.
+        catalogue: What is seen.
         showable: Whether the item of each row may be shown now, shape (vocabulary,).
     """
 
@@ -106,22 +107,34 @@ def pick(
         in_hand: The item looked at, and the cart.
     """
     groups = {item.group_id for item in in_hand if item.group_id}
-    taken: dict[tuple[str, str], int] = {}
-    left = dict(enumerate(candidates))
+    taken: Counter[str] = Counter()
+    left = list(range(len(candidates)))
     while left and n > 0:
-        place = max(left, key=lambda one: _varied_score(*left[one], taken))
-        item = left.pop(place)[0]
+        place = _next(candidates, left, taken)
+        left.remove(place)
+        item = candidates[place][0]
         if item.group_id and item.group_id in groups:
             continue
         groups.add(item.group_id)
-        for kind in (("category", item.category), ("brand", item.brand)):
-            taken[kind] = taken.get(kind, 0) + 1
+        taken.update(_kinds(item))
         n -= 1
         yield place
 
 
-def _varied_score(item: Item, score: float, taken: dict[tuple[str, str], int]) -> float:
-    repetitions = taken.get(("category", item.category), 0) if item.category else 0
-    if item.brand:
-        repetitions += taken.get(("brand", item.brand), 0)
-    return score * REPETITION_FACTOR**repetitions
+def _next(
+    candidates: Sequence[tuple[Item, float]], left: Sequence[int], taken: Counter[str]
+) -> int:
+    best, best_score = left[0], -1.0
+    for place in left:
+        item, score = candidates[place]
+        if score <= best_score:
+            break
+        varied = score * REPETITION_FACTOR ** sum(taken[kind] for kind in _kinds(item))
+        if varied > best_score:
+            best, best_score = place, varied
+    return best
+
+
+def _kinds(item: Item) -> list[str]:
+    named = (("category", item.category), ("brand", item.brand))
+    return [f"{what} {name}" for what, name in named if name]

@@ -1,0 +1,79 @@
+"""What answers when the models do not. Pure."""
+
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
+from enum import StrEnum
+from itertools import islice
+
+from recommender.catalog.eligibility import is_showable
+from recommender.catalog.snapshot import CatalogueSnapshot
+from recommender.records import Item, Placement, SlateItem
+from recommender.serving.models import Model
+from recommender.training.popularity import POPULAR
+
+NEWEST_LOOKED_AT = 1_000
+
+
+class Fallback(StrEnum):
+    """Why a slate is not what the models made; told with the slate and counted."""
+
+    NO_MODEL = "no-model"
+    """Nothing was trained yet: the newest items of the catalogue."""
+    DEADLINE = "deadline"
+    """Time was up: what is popular in the shop."""
+    TOO_FEW = "too-few"
+    """Fewer items than the placement's minimum: none, in either arm."""
+    PLACEMENT_OFF = "placement-off"
+    """The shop has switched the placement off."""
+    EXPOSURE_NOT_RECORDED = "exposure-not-recorded"
+    """The exposure could not be stored: an unrecorded slate would bias the measurement."""
+    FAILED = "failed"
+    """A fault of ours."""
+
+
+def popular_items(
+    model: Model, catalogue: CatalogueSnapshot, *, hidden: Collection[str], n: int
+) -> tuple[SlateItem, ...]:
+    """Return the most popular items of late that may be shown."""
+    rows = model.sources[POPULAR.name]["ids"]
+    items = (catalogue.get(model.vocabulary.item_id(row)) for row in rows)
+    return _slate_items((item for item in items if item), "popular", hidden, n)
+
+
+def newest_items(
+    catalogue: CatalogueSnapshot,
+    *,
+    placement: Placement,
+    category: str,
+    hidden: Collection[str],
+    n: int,
+) -> tuple[SlateItem, ...]:
+    """Return the items that became known last; on a category's page only its own.
+
+    Looks at the last `NEWEST_LOOKED_AT` items only.
+    """
+    if placement is Placement.CATEGORY:
+        ids = catalogue.by_category.get(category, ())[-NEWEST_LOOKED_AT:]
+        found: Iterable[Item | None] = [catalogue.get(item_id) for item_id in reversed(ids)]
+        return _slate_items((item for item in found if item), "category", hidden, n)
+    newest = reversed(deque(catalogue.items(), maxlen=NEWEST_LOOKED_AT))
+    return _slate_items(newest, "popular", hidden, n)
+
+
+def _slate_items(
+    items: Iterable[Item], reason: str, hidden: Collection[str], n: int
+) -> tuple[SlateItem, ...]:
+    return tuple(
+        SlateItem(item.item_id, 0.0, reason) for item in islice(_distinct(items, hidden), n)
+    )
+
+
+def _distinct(items: Iterable[Item], hidden: Collection[str]) -> Iterator[Item]:
+    """Yield what may be shown, one of each group of variants."""
+    groups: set[str] = set()
+    for item in items:
+        if item.item_id in hidden or not is_showable(item) or item.group_id in groups:
+            continue
+        if item.group_id:
+            groups.add(item.group_id)
+        yield item

@@ -1,0 +1,222 @@
+"""Recommend (verb): request → slate within a time budget, with the exposure of both arms.
+
+The slate is decided before the arm is looked at, so that both arms' exposures mean the same: here
+a slate would have been. Must not know HTTP, nor how a slate looks.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from recommender.catalog.snapshot import CatalogueSnapshot
+from recommender.errors import RecommenderError
+from recommender.events.identity import partition_day, pseudonym
+from recommender.experiments.assignment import assign
+from recommender.ports import HotState, VisitorState
+from recommender.records import (
+    Arm,
+    Event,
+    EventItem,
+    EventType,
+    Placement,
+    PlacementSetting,
+    Shop,
+    Slate,
+    SlateItem,
+    Source,
+)
+from recommender.serving.candidates import SlateRequest, ask
+from recommender.serving.fallback import Fallback, newest_items, popular_items
+from recommender.serving.models import LoadedModels, Model
+from recommender.serving.ranking import rank
+from recommender.telemetry import FAILED_OPEN_TOTAL, get_logger
+
+__all__ = ["SlateAnswer", "SlateRequest", "recommend"]
+
+
+class Catalogues(Protocol):
+    """Where the shops' catalogues come from, see `catalog.cache.CatalogueCache`."""
+
+    def get(self, shop_id: str, at_least_revision: int = 0) -> CatalogueSnapshot: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SlateAnswer:
+    """What the page gets.
+
+    Attributes:
+        slate: What may be shown; empty for the control arm.
+        arm: The visitor's arm, empty when the request is not part of the experiment.
+        shown: False for the control arm.
+        catalogue: The catalogue that the slate was made from.
+    """
+
+    slate: Slate
+    arm: str
+    shown: bool
+    catalogue: CatalogueSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One request on its way, with what was found out about it."""
+
+    request: SlateRequest
+    shop: Shop
+    hot_state: HotState
+    slate_id: str
+    setting: PlacementSetting
+    now: dt.datetime
+    new_id: Callable[[], str]
+    is_late: Callable[[], bool]
+    visitor: str = ""
+    state: VisitorState = field(default_factory=VisitorState)
+    catalogue: CatalogueSnapshot = field(default_factory=CatalogueSnapshot)
+
+    @property
+    def n(self) -> int:
+        return self.request.n or self.setting.n
+
+    @property
+    def hidden(self) -> set[str]:
+        seen = () if self.setting.allow_seen else self.state.recent_items
+        return {*self.request.in_hand, *seen}
+
+    def answer(
+        self, items: tuple[SlateItem, ...], fallback: str, arm: str = "", *, shown: bool = True
+    ) -> SlateAnswer:
+        return SlateAnswer(Slate(self.slate_id, items, fallback), arm, shown, self.catalogue)
+
+
+def recommend(
+    request: SlateRequest,
+    *,
+    shop: Shop,
+    hot_state: HotState,
+    catalogues: Catalogues,
+    models: LoadedModels,
+    now: dt.datetime,
+    monotonic: Callable[[], float],
+    new_id: Callable[[], str],
+    budget_ms: int = 50,
+) -> SlateAnswer:
+    """Make one slate. Never raises for a fault on our side: at worst the slate is empty.
+
+    A visitor with consent is part of the experiment when the slate has enough items; the first
+    such slate a day in each placement is recorded as an exposure, in both arms, before it is
+    answered.
+
+    Args:
+        now: Time of the exposure.
+        monotonic: Clock of the time budget, in seconds.
+        new_id: Makes UUIDs of version 7, for slate and exposure.
+        budget_ms: Time after which no further step begins and popular items answer.
+    """
+    slate_id = new_id()
+    ends_at = monotonic() + budget_ms / 1000
+    setting = shop.placements.get(request.placement) or PlacementSetting(request.placement)
+    work = _Work(
+        request, shop, hot_state, slate_id, setting, now, new_id, lambda: monotonic() > ends_at
+    )
+    if not setting.enabled:
+        return work.answer((), Fallback.PLACEMENT_OFF)
+    try:
+        work = _look_up(work, catalogues)
+        items, fallback = _decide(work, models)
+        return _expose(work, items, fallback)
+    except Exception:
+        # A shop's page never waits for, or shows, a mistake of ours.
+        FAILED_OPEN_TOTAL.labels(part="recommend").inc()
+        get_logger().exception("slate-failed", shop_id=shop.shop_id)
+        return work.answer((), Fallback.FAILED)
+
+
+def _look_up(work: _Work, catalogues: Catalogues) -> _Work:
+    shop_id = work.shop.shop_id
+    visitor = pseudonym(work.shop.visitor_key, work.request.visitor_id)
+    try:
+        state = work.hot_state.visitor_state(shop_id, visitor, work.request.placement)
+    except RecommenderError:
+        # The page's own facts still make a slate.
+        FAILED_OPEN_TOTAL.labels(part="hot-state").inc()
+        state = VisitorState()
+    catalogue = catalogues.get(shop_id, state.catalogue_revision)
+    return replace(work, visitor=visitor, state=state, catalogue=catalogue)
+
+
+def _decide(work: _Work, models: LoadedModels) -> tuple[tuple[SlateItem, ...], str]:
+    """Return the slate's items and the name of the fallback that made them."""
+    model = models.get(work.shop.shop_id)
+    if model is None:
+        return _newest(work), Fallback.NO_MODEL
+    if work.is_late():
+        return _popular(work, model), Fallback.DEADLINE
+    view = model.view(work.catalogue)
+    setting, request = work.setting, work.request
+    question = ask(request, work.state.recent_items, model, view, allow_seen=setting.allow_seen)
+    if work.is_late():
+        return _popular(work, model), Fallback.DEADLINE
+    in_hand = [item for held in request.in_hand if (item := work.catalogue.get(held))]
+    items = rank(
+        question,
+        model,
+        view,
+        n=work.n,
+        tail_ppm=setting.tail_ppm,
+        placement=request.placement,
+        in_hand=in_hand,
+    )
+    return items, ""
+
+
+def _newest(work: _Work) -> tuple[SlateItem, ...]:
+    return newest_items(
+        work.catalogue,
+        placement=work.request.placement,
+        category=work.request.category,
+        hidden=work.hidden,
+        n=work.n,
+    )
+
+
+def _popular(work: _Work, model: Model) -> tuple[SlateItem, ...]:
+    if work.request.placement is Placement.CATEGORY:
+        return _newest(work)
+    return popular_items(model, work.catalogue, hidden=work.hidden, n=work.n)
+
+
+def _expose(work: _Work, items: tuple[SlateItem, ...], fallback: str) -> SlateAnswer:
+    if len(items) < min(work.setting.n_min, work.n):
+        return work.answer((), fallback or Fallback.TOO_FEW)
+    if not work.visitor or work.request.preview:
+        return work.answer(items, fallback)
+    arm = assign(work.request.visitor_id, work.shop.current_stratum)
+    if not work.state.exposed:
+        try:
+            work.hot_state.record_exposure(_exposure(work, items, arm))
+        except RecommenderError:
+            FAILED_OPEN_TOTAL.labels(part="exposure").inc()
+            return work.answer((), Fallback.EXPOSURE_NOT_RECORDED)
+    if arm is Arm.CONTROL:
+        return work.answer((), fallback, arm, shown=False)
+    return work.answer(items, fallback, arm)
+
+
+def _exposure(work: _Work, items: tuple[SlateItem, ...], arm: Arm) -> Event:
+    event_id = work.new_id()
+    return Event(
+        shop_id=work.shop.shop_id,
+        event_id=event_id,
+        type=EventType.EXPOSURE,
+        visitor=work.visitor,
+        occurred_at=work.now,
+        received_at=work.now,
+        day=partition_day(event_id, work.now),
+        source=Source.SERVER,
+        items=tuple(EventItem(item.item_id) for item in items),
+        placement=work.request.placement,
+        arm=arm,
+        stratum=work.shop.current_stratum.stratum,
+        slate_id=work.slate_id,
+    )

@@ -1,0 +1,181 @@
+"""Measuring with the real event log and both databases."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+from money_world import CONTRACT
+from shoppers import Shoppers, live_through
+
+from recommender.errors import InconsistentError
+from recommender.ports import EventLog
+from recommender.records import Arm, Contract, DailySum, EventItem, EventType, Shop
+from recommender.uplift.measure import collect, measure
+from recommender.uplift.stored import Measurement, read_measurement, read_sums
+
+NOON = dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC)
+DAY = dt.timedelta(days=1)
+MARCH_31 = dt.date(2026, 3, 31)
+NOW = dt.datetime(2026, 4, 2, 6, tzinfo=dt.UTC)
+
+Measure = Callable[[dt.date], Measurement]
+
+
+@pytest.fixture
+def contract(shop: Shop) -> Contract:
+    return replace(CONTRACT, shop_id=shop.shop_id, starts_on=dt.date(2026, 3, 2))
+
+
+@pytest.fixture
+def shoppers(shop: Shop) -> Shoppers:
+    return Shoppers(shop)
+
+
+@pytest.fixture
+def measured(
+    shop: Shop, database: sa.Engine, event_log: EventLog, contract: Contract, shoppers: Shoppers
+) -> Measure:
+    def run(through: dt.date = MARCH_31) -> Measurement:
+        shoppers.tell(event_log, database)
+        return collect(
+            shop, event_log=event_log, database=database, contract=contract, through=through
+        )
+
+    return run
+
+
+def test_a_shop_without_events_has_empty_sums(measured: Measure) -> None:
+    result = measured(MARCH_31)
+    assert result.sums == []
+    assert result.behaviour[Arm.CONTROL].visitors == 0
+    assert result.excluded == {}
+    assert result.last_click_minor == 0
+
+
+def test_a_story_by_hand(shoppers: Shoppers, measured: Measure) -> None:
+    """Three visitors, five orders, one refund: every figure can be counted on fingers."""
+    shoppers.expose("anna", NOON, Arm.TREATMENT)
+    shoppers.expose("bert", NOON, Arm.CONTROL)
+    shoppers.expose("carl", NOON + DAY, Arm.CONTROL)
+    shoppers.expose("carl", NOON + 2 * DAY, Arm.TREATMENT)
+    for visitor in ("anna", "bert", "carl"):
+        shoppers.event(EventType.PAGE_VIEW, visitor, NOON + DAY + dt.timedelta(minutes=1))
+    shoppers.event(EventType.SELECT_ITEM, "anna", NOON, slate_id="slate", items=(EventItem("x"),))
+    lines = [EventItem("x", 1, 600), EventItem("y", 1, 400)]
+    shoppers.order("1", 900, NOON + DAY, "anna", lines)
+    shoppers.order("2", 100, NOON + 2 * DAY, "anna", [EventItem("z", 3, 40)])
+    shoppers.event(EventType.PURCHASE, "carl", NOON + 2 * DAY, order_id="3")
+    shoppers.order("3", 500, NOON + 2 * DAY, "", [EventItem("x", 1, 500)])
+    shoppers.order("4", 7_000, NOON - DAY / 2, "bert")
+    shoppers.order("5", 8_000, NOON)
+    shoppers.refund("1", 300, NOON + 3 * DAY)
+    result = measured(MARCH_31)
+
+    def day(number: int) -> dt.date:
+        return dt.date(2026, 3, number)
+
+    treated, held = Arm.TREATMENT, Arm.CONTROL
+    assert result.sums == [
+        DailySum(day(3), 1, held, visitors=1, orders=0, converted=0, revenue_minor=0, revenue_squares=0),
+        DailySum(day(3), 1, treated, 1, 0, 0, 0, 0),
+        DailySum(day(4), 1, held, 1, 0, 0, 0, 0),
+        DailySum(day(4), 1, treated, 0, 1, 1, 900, 900**2),
+        DailySum(day(5), 1, held, 0, 1, 1, 500, 500**2),
+        DailySum(day(5), 1, treated, 0, 1, 0, 100, 1_000**2 - 900**2),
+        DailySum(day(6), 1, treated, 0, 0, 0, -300, 700**2 - 1_000**2),
+    ]  # fmt: skip
+    assert {reason: (e.orders, e.revenue_minor) for reason, e in result.excluded.items()} == {
+        "before-exposure": (1, 7_000),
+        "no-visitor": (1, 8_000),
+    }
+    # order 1 kept 900 − 300 = 600, of which x is 600/1000
+    assert result.last_click_minor == 360
+    with_them = result.behaviour[treated]
+    assert (with_them.visitors, with_them.orders, with_them.units) == (1, 2, 5)
+    # three items sold: the head is one, z with 3 units; the tail is x and y
+    assert with_them.tail_units == 2
+    assert result.behaviour[held].tail_units == 1
+
+
+def test_what_was_before_the_contract_does_not_count(shoppers: Shoppers, measured: Measure) -> None:
+    """Seen in the other arm before, a visitor is in the arm of the contract's first exposure."""
+    # 2 March begins in Paris on 1 March at 23:00 UTC.
+    start = dt.datetime(2026, 3, 1, 23, tzinfo=dt.UTC)
+    second = dt.timedelta(seconds=1)
+    shoppers.expose("early", start - second, Arm.CONTROL)
+    shoppers.order("1", 100, start - second, "early")
+    shoppers.expose("early", start, Arm.TREATMENT)
+    shoppers.order("2", 200, start, "early")
+    result = measured(MARCH_31)
+    assert result.sums == [DailySum(dt.date(2026, 3, 2), 1, Arm.TREATMENT, 1, 1, 1, 200, 40_000)]
+    assert result.excluded == {}
+
+
+def test_a_longer_measurement_agrees_on_the_earlier_days(
+    shoppers: Shoppers, measured: Measure
+) -> None:
+    days = [dt.date(2026, 3, 2) + i * DAY for i in range(12)]
+    live_through(shoppers, days, visitors_a_day=30, uplift=0.5)
+    for number in range(4):
+        shoppers.refund(f"o0302{number:05}", 500, NOON + 5 * DAY)
+    whole = measured(days[-1])
+    part = measured(days[5])
+    assert part.sums == [row for row in whole.sums if row.day <= days[5]]
+    assert sum(row.visitors for row in whole.sums) == 12 * 30
+    assert sum(row.orders for row in part.sums) > 5
+
+
+def test_measuring_again_replaces_what_was_stored(
+    shop: Shop, database: sa.Engine, event_log: EventLog, contract: Contract, shoppers: Shoppers
+) -> None:
+    def run(now: dt.datetime) -> list[DailySum]:
+        shoppers.tell(event_log, database)
+        return measure(
+            shop,
+            event_log=event_log,
+            database=database,
+            contract=contract,
+            through=MARCH_31,
+            now=now,
+        )
+
+    huge = 10**12  # its square needs more than 64 bits
+    shoppers.expose("anna", NOON, Arm.TREATMENT)
+    shoppers.order("1", huge, NOON, "anna")
+    first = run(NOW)
+    with database.connect() as connection:
+        stored = read_measurement(connection, shop.shop_id)
+    assert stored is not None
+    assert stored.sums == first == [DailySum(NOON.date(), 1, Arm.TREATMENT, 1, 1, 1, huge, huge**2)]
+    assert stored.measured_at == NOW
+
+    shoppers.expose("bert", NOON, Arm.CONTROL)
+    shoppers.order("2", 5, NOON)
+    second = run(NOW + DAY)
+    with database.connect() as connection:
+        assert read_sums(connection, shop.shop_id) == second
+        again = read_measurement(connection, shop.shop_id)
+    assert again is not None
+    assert len(second) == 2
+    assert again.excluded["no-visitor"].revenue_minor == 5
+    assert again.behaviour[Arm.CONTROL].visitors == 1
+
+
+def test_before_the_first_measurement_there_is_none(shop: Shop, database: sa.Engine) -> None:
+    with database.connect() as connection:
+        assert read_measurement(connection, shop.shop_id) is None
+
+
+def test_a_contract_in_another_currency_stops_the_money_path(
+    shop: Shop, database: sa.Engine, event_log: EventLog, contract: Contract
+) -> None:
+    with pytest.raises(InconsistentError):
+        collect(
+            shop,
+            event_log=event_log,
+            database=database,
+            contract=replace(contract, currency="GBP"),
+            through=MARCH_31,
+        )
