@@ -40,7 +40,7 @@ STOP_SECONDS = GRACEFUL_SECONDS + 5.0
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 10.0
 DEATHS_WINDOW_SECONDS = 60.0
-MAX_DEATHS = 10
+MAX_START_DEATHS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,9 @@ class Supervisor:
         """Restart what died, later each time.
 
         Args:
-            may_give_up: Whether dying ten times within a minute ends it all. Right while the
-                service comes up, when the cause is a wrong setting; a service that was up keeps
-                trying, because what still works of it is worth having.
+            may_give_up: Whether a fifth death ends it all. Right while the service comes up,
+                when the cause is a wrong setting; a service that was up keeps trying, because
+                what still works of it is worth having.
 
         Raises:
             UnavailableError: A child keeps dying.
@@ -104,7 +104,7 @@ class _Child:
     def __init__(self, spec: ChildSpec, environ: Mapping[str, str]) -> None:
         self.spec = spec
         self._environ = environ
-        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
+        self._deaths: deque[float] = deque(maxlen=MAX_START_DEATHS * 2)
         self._restart_at: float | None = None
         self.process = start_child(spec.argv, environ=environ)
 
@@ -119,14 +119,14 @@ class _Child:
 
     def _note_death(self, now: float, *, may_give_up: bool) -> None:
         self._deaths.append(now)
-        recent = sum(now - death < DEATHS_WINDOW_SECONDS for death in self._deaths)
         status = self.process.returncode
-        if recent >= MAX_DEATHS and may_give_up:
+        if len(self._deaths) >= MAX_START_DEATHS and may_give_up:
             raise UnavailableError(
-                f"{self.spec.name} ended {recent} times within a minute, the last time with "
-                f"status {status}; its messages are above",
+                f"{self.spec.name} ended {len(self._deaths)} times before the service was up, the "
+                f"last time with status {status}; its own messages are above",
                 code="child-keeps-dying",
             )
+        recent = sum(now - death < DEATHS_WINDOW_SECONDS for death in self._deaths)
         pause_seconds = min(FIRST_PAUSE_SECONDS * 2 ** (recent - 1), MAX_PAUSE_SECONDS)
         self._restart_at = now + pause_seconds
         get_logger().error(

@@ -1,4 +1,4 @@
-"""A shop's life for tests of money: exposures, pages, clicks and orders, told to the real stores."""
+"""A shop's life for tests of money, told to the real stores."""
 
 import datetime as dt
 from collections.abc import Sequence

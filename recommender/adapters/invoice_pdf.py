@@ -31,7 +31,7 @@ _SUMMED = ("visitors", "orders", "converted", "revenue_minor")
 
 
 def render_invoice(document: InvoiceDocument) -> bytes:
-    """Return the invoice as PDF/A-3, one A4 page with evidence and statement attached.
+    """Return the invoice as PDF, one A4 page with evidence and statement attached.
 
     Raises:
         UnavailableError: WeasyPrint's system libraries are not installed.
@@ -57,7 +57,6 @@ def render_invoice(document: InvoiceDocument) -> bytes:
     pdf: bytes = weasyprint.HTML(string=page).write_pdf(
         stylesheets=[style],
         attachments=attachments,
-        pdf_variant="pdf/a-3b",
         pdf_identifier=document.number.encode(),
     )
     return pdf

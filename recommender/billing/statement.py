@@ -13,10 +13,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from recommender.billing.evidence import Evidence, write_evidence
+from recommender.billing.evidence import Billed, Evidence, write_evidence
+from recommender.billing.months import parse_month
 from recommender.billing.pricing import Bill
 from recommender.billing.wording import REASONS, result_sentence
-from recommender.records import Shop
+from recommender.records import Arm, Contract, DailySum, Shop, Stratum
 from recommender.uplift.estimate import Estimate, Interval
 from recommender.uplift.revenue import Excluded
 
@@ -73,6 +74,11 @@ def figures(evidence: Evidence, bill: Bill) -> dict[str, Any]:
             asdict(row) | {"day": row.day.isoformat(), "revenue_squares": str(row.revenue_squares)}
             for row in evidence.sums
         ],
+        "billed": [
+            {"month": str(billed.month), "amount_minor": billed.amount_minor}
+            for billed in evidence.billed
+        ],
+        "last_click_revenue_minor": evidence.last_click_minor,
         "estimate": None if target.estimate is None else estimate_figures(target.estimate),
         "split": [
             {
@@ -102,6 +108,37 @@ def figures(evidence: Evidence, bill: Bill) -> dict[str, Any]:
         },
         "sentence": result_sentence(target.estimate, evidence.contract, evidence.strata),
     }
+
+
+def evidence_of(body: Mapping[str, Any]) -> Evidence:
+    """Return the evidence that a statement was made from."""
+    shop_id = body["shop"]["shop_id"]
+    starts_on = dt.date.fromisoformat(body["contract"]["starts_on"])
+    return Evidence(
+        shop_id=shop_id,
+        timezone=body["timezone"],
+        through=dt.date.fromisoformat(body["through"]),
+        contract=Contract(**(body["contract"] | {"starts_on": starts_on})),
+        strata=tuple(
+            Stratum(**(stratum | {"starts_at": dt.datetime.fromisoformat(stratum["starts_at"])}))
+            for stratum in body["strata"]
+        ),
+        sums=tuple(_daily_sum(row) for row in body["daily"]),
+        billed=tuple(
+            Billed(parse_month(billed["month"]), billed["amount_minor"])
+            for billed in body["billed"]
+        ),
+        last_click_minor=body["last_click_revenue_minor"],
+    )
+
+
+def _daily_sum(row: Mapping[str, Any]) -> DailySum:
+    exact = {
+        "day": dt.date.fromisoformat(row["day"]),
+        "arm": Arm(row["arm"]),
+        "revenue_squares": int(row["revenue_squares"]),
+    }
+    return DailySum(**{**row, **exact})
 
 
 def estimate_figures(estimate: Estimate) -> dict[str, Any]:

@@ -135,7 +135,7 @@ class LoadedModels:
         except (InconsistentError, NotFoundError) as error:
             self._refused.add(artifact_id)
             FAILED_OPEN_TOTAL.labels(part="artifact").inc()
-            log.error("model-refused", code=error.code, detail=str(error))
+            log.warning("model-refused", code=error.code, detail=str(error))
             return None
         log.info("model-loaded")
         return model

@@ -63,10 +63,9 @@ def rank(
 
 
 def _best(scores: NDArray[np.float32], n: int) -> NDArray[np.intp]:
+    places = np.arange(len(scores))
     if n < len(scores):
         places = np.argpartition(-scores, n - 1)[:n]
-    else:
-        places = np.arange(len(scores))
     return places[np.lexsort((places, -scores[places]))]
 
 
@@ -80,7 +79,7 @@ def _reasons(
 ) -> list[tuple[str, str]]:
     """Name, for each place, the source with the largest part of the score, and its item."""
     parts = weights[:, None] * scored.parts[:, places]
-    largest = parts.argmax(axis=0)
+    largest = np.where(parts.any(axis=0), parts.argmax(axis=0), SOURCES.index(POPULAR))
     reasons = [("", "")] * len(places)
     for row in set(largest.tolist()):
         source = SOURCES[row]

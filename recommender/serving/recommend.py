@@ -86,10 +86,11 @@ class _Work:
     def answer(
         self, items: tuple[SlateItem, ...], fallback: str, arm: str = "", *, shown: bool = True
     ) -> SlateAnswer:
-        return SlateAnswer(Slate(self.slate_id, items, fallback), arm, shown, self.catalogue)
+        slate = Slate(self.slate_id, items, str(fallback))
+        return SlateAnswer(slate, str(arm), shown, self.catalogue)
 
 
-def recommend(
+def recommend(  # noqa: PLR0913 - each is another part of the service
     request: SlateRequest,
     *,
     shop: Shop,
@@ -215,8 +216,8 @@ def _exposure(work: _Work, items: tuple[SlateItem, ...], arm: Arm) -> Event:
         day=partition_day(event_id, work.now),
         source=Source.SERVER,
         items=tuple(EventItem(item.item_id) for item in items),
-        placement=work.request.placement,
-        arm=arm,
+        placement=work.request.placement.value,
+        arm=arm.value,
         stratum=work.shop.current_stratum.stratum,
         slate_id=work.slate_id,
     )

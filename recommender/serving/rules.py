@@ -44,7 +44,8 @@ class Vocabulary:
         asked = [encoded for item_id in item_ids if len(encoded := item_id.encode()) <= width]
         ids = np.array(asked, dtype=self._ids.dtype)
         place = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
-        return place[self._ids[place] == ids].astype(np.int32)
+        known: NDArray[np.int32] = place[self._ids[place] == ids].astype(np.int32)
+        return known
 
 
 class CatalogueView:

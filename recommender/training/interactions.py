@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
@@ -133,13 +134,7 @@ def _once_a_day(lines: "Table") -> "Table":
     )
     first = keyed.mutate(place=place)
     return first.filter(first.place == 0).select(
-        "step",
-        "kind",
-        "visitor",
-        "session",
-        "item_id",
-        "occurred_at",
-        at_seconds=first.occurred_at.epoch_seconds().cast("int64"),
+        "step", "kind", "visitor", "session", "item_id", "occurred_at"
     )
 
 
@@ -149,7 +144,7 @@ def index_lines(lines: pa.Table) -> Interactions:
     visitor = _numbers(lines["visitor"])
     visitor[_equals_empty(lines["visitor"])] = ANONYMOUS
     kind = lines["kind"].to_numpy().astype(np.int8)
-    at_seconds = lines["at_seconds"].to_numpy().astype(np.int64)
+    at_seconds = _unix_seconds(lines["occurred_at"])
     step = _numbers(lines["step"])
     session = _numbers(lines["session"])
     session[_equals_empty(lines["session"])] = ANONYMOUS
@@ -171,9 +166,14 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.int32]:
     return indices.astype(np.int32)
 
 
-def _equals_empty(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    import pyarrow.compute as pc
+def _unix_seconds(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    # An engine would count from midnight of its session's time zone.
+    instants = pc.cast(column, pa.timestamp("us", "UTC")).cast(pa.int64())
+    seconds: NDArray[np.int64] = instants.to_numpy() // 1_000_000
+    return seconds
 
+
+def _equals_empty(column: pa.ChunkedArray) -> NDArray[np.bool_]:
     empty: NDArray[np.bool_] = pc.equal(column, "").to_numpy()
     return empty
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from recommender.training.interactions import Interactions
 from recommender.training.source import Arrays, Pool, Query
 
-K = 100
+K = 50
 """Neighbours kept per item."""
 
 ROWS_PER_BLOCK = 512

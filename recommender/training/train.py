@@ -35,6 +35,7 @@ class TrainingReport:
         reason: Why it was published, or why not; one sentence.
         metrics: By task (`path`, `basket`): `n_probes`, `sources` (name → metrics), `blend`,
             `tail_dial` (what each setting of the dial costs and brings).
+        blends: By task: `weights` by source, and `beta`; see `blend.Blend`.
     """
 
     shop_id: str
@@ -44,6 +45,7 @@ class TrainingReport:
     n_interactions: int
     n_items: int
     metrics: dict[str, Any]
+    blends: dict[str, Any]
 
 
 def train(
@@ -97,6 +99,7 @@ def train(
         n_interactions=len(interactions),
         n_items=interactions.n_items,
         metrics=experience.metrics,
+        blends=meta["blends"],
     )
     _remember(report, database, now)
     return report
@@ -133,7 +136,7 @@ def _remember(report: TrainingReport, database: sa.Engine, now: dt.datetime) -> 
         "artifact": report.artifact_id,
         "published": report.published,
         "reason": report.reason,
-        "metrics": report.metrics,
+        "metrics": {"tasks": report.metrics, "blends": report.blends},
         "finished_at": now,
     }
     with database.begin() as connection:

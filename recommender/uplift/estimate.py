@@ -4,6 +4,8 @@ Totals and variances are exact fractions; only square roots and logarithms are r
 decimal digits. Visitors never reach this file, only their sums.
 """
 
+import datetime as dt
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -132,9 +134,38 @@ def estimate(sums: Iterable[DailySum], *, alpha: Decimal, n_star: int) -> Estima
     Returns:
         None while no stratum has two visitors in both arms.
     """
+    return estimate_strata(total_strata(sums), alpha=alpha, n_star=n_star)
+
+
+def estimate_over_time(
+    sums: Iterable[DailySum], *, alpha: Decimal, n_star: int, most: int
+) -> list[tuple[dt.date, Estimate]]:
+    """Estimate again at the end of several days, as it would have been read then.
+
+    Args:
+        sums: Sorted by day.
+        most: Days at most, evenly spread; the last day is always among them.
+    """
+    by_day = {day: list(rows) for day, rows in itertools.groupby(sums, key=lambda row: row.day)}
+    step = -(-len(by_day) // most) or 1
+    totals: dict[int, dict[Arm, ArmTotal]] = _empty_totals()
+    looks = []
+    for number, (day, rows) in enumerate(by_day.items(), start=1):
+        _add_days(totals, rows)
+        if (len(by_day) - number) % step == 0:
+            result = estimate_strata(_pair_arms(totals), alpha=alpha, n_star=n_star)
+            if result is not None:
+                looks.append((day, result))
+    return looks
+
+
+def estimate_strata(
+    totals: Iterable[StratumTotal], *, alpha: Decimal, n_star: int
+) -> Estimate | None:
+    """Estimate from totals; see `estimate`."""
     strata = tuple(
         stratum
-        for stratum in total_strata(sums)
+        for stratum in totals
         if min(stratum.treatment.visitors, stratum.control.visitors) >= 2
     )
     if not strata:
@@ -156,9 +187,21 @@ def estimate(sums: Iterable[DailySum], *, alpha: Decimal, n_star: int) -> Estima
 
 def total_strata(sums: Iterable[DailySum]) -> list[StratumTotal]:
     """Add up the days of each stratum, empty arms included; oldest stratum first."""
-    totals: dict[int, dict[Arm, ArmTotal]] = defaultdict(lambda: {arm: ArmTotal() for arm in Arm})
+    totals = _empty_totals()
+    _add_days(totals, sums)
+    return _pair_arms(totals)
+
+
+def _empty_totals() -> dict[int, dict[Arm, ArmTotal]]:
+    return defaultdict(lambda: {arm: ArmTotal() for arm in Arm})
+
+
+def _add_days(totals: dict[int, dict[Arm, ArmTotal]], sums: Iterable[DailySum]) -> None:
     for row in sums:
         totals[row.stratum][row.arm] += row
+
+
+def _pair_arms(totals: dict[int, dict[Arm, ArmTotal]]) -> list[StratumTotal]:
     return [
         StratumTotal(stratum, arms[Arm.TREATMENT], arms[Arm.CONTROL])
         for stratum, arms in sorted(totals.items())

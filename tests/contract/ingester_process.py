@@ -55,6 +55,7 @@ def main(redis_url: str, lake: str, database_url: str, *fuse: str) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     ingest.LINGER_SECONDS = 0.02  # many commits in a short test
+    ingest.BLOCK_MS = 100
     ingest.MAX_PAUSE_SECONDS = 0.2
     ingest.run(
         FusedState(redis_url),

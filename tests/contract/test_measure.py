@@ -78,7 +78,7 @@ def test_a_story_by_hand(shoppers: Shoppers, measured: Measure) -> None:
 
     treated, held = Arm.TREATMENT, Arm.CONTROL
     assert result.sums == [
-        DailySum(day(3), 1, held, visitors=1, orders=0, converted=0, revenue_minor=0, revenue_squares=0),
+        DailySum(day(3), 1, held, 1, 0, 0, 0, 0),
         DailySum(day(3), 1, treated, 1, 0, 0, 0, 0),
         DailySum(day(4), 1, held, 1, 0, 0, 0, 0),
         DailySum(day(4), 1, treated, 0, 1, 1, 900, 900**2),

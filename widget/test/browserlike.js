@@ -49,6 +49,7 @@ export function openPage() {
   const page = { document: new EventTarget(), window: new EventTarget() };
   page.document.visibilityState = "visible";
   Object.assign(globalThis, page);
+  setNavigator({});
   globalThis.location = { pathname: "/somewhere" };
   return {
     ...page,
@@ -58,4 +59,9 @@ export function openPage() {
       page.window.dispatchEvent(new Event("pagehide"));
     },
   };
+}
+
+/** Newer versions of Node have a read-only navigator of their own. */
+export function setNavigator(value) {
+  Object.defineProperty(globalThis, "navigator", { configurable: true, value });
 }

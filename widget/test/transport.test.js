@@ -6,7 +6,7 @@ import { openQueue } from "../src/queue.js";
 import { openStore } from "../src/store.js";
 import { openTransport } from "../src/transport.js";
 import { uuid7 } from "../src/uuid.js";
-import { MemoryStorage, openPage } from "./browserlike.js";
+import { MemoryStorage, openPage, setNavigator } from "./browserlike.js";
 
 /** Each answer: what a server may say to a batch; afterwards it accepts. */
 let answers;
@@ -213,10 +213,7 @@ test("without keepalive a hidden page uses a beacon, whose silence confirms noth
   delete Request.prototype.keepalive;
   const beacons = [];
   let accepts = false;
-  Object.defineProperty(globalThis, "navigator", {
-    configurable: true,
-    value: { sendBeacon: (...told) => accepts && Boolean(beacons.push(told)) },
-  });
+  setNavigator({ sendBeacon: (...told) => accepts && Boolean(beacons.push(told)) });
   try {
     const { add, waiting } = open();
     add(2);

@@ -10,7 +10,13 @@ from money_world import STRATUM, buyers, contract, evidence, shop_month
 from recommender.billing.evidence import Billed, read_evidence, write_evidence
 from recommender.billing.months import Month
 from recommender.billing.pricing import price
-from recommender.billing.statement import build_statement, canonical_json, figures, sha256
+from recommender.billing.statement import (
+    build_statement,
+    canonical_json,
+    evidence_of,
+    figures,
+    sha256,
+)
 from recommender.billing.wording import NO_COMPARISON, amount, day, percent, period, result_sentence
 from recommender.records import Arm, DailySum, Shop, Stratum
 from recommender.uplift.estimate import estimate
@@ -67,6 +73,7 @@ def test_figures_follow_from_the_evidence_alone() -> None:
     body = build_statement(SHOP, facts, price(facts), excluded={}, closed_at=CLOSED_AT)
     recomputed = figures(again, price(again))
     assert {name: body[name] for name in recomputed} == recomputed
+    assert evidence_of(json.loads(canonical_json(body))) == facts
     assert body["evidence_sha256"] == sha256(write_evidence(again))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate
 
 from recommender.records import Arm, DailySum
-from recommender.uplift.estimate import Estimate, estimate, total_strata
+from recommender.uplift.estimate import Estimate, estimate, estimate_over_time, total_strata
 from recommender.uplift.interval import fixed_multiplier, sequence_multiplier
 
 DAY = dt.date(2027, 3, 1)
@@ -220,3 +220,24 @@ def test_a_planted_effect_lies_inside_the_sequence() -> None:
     low, high = result.interval_minor(result.sequence)
     # true T = 20,000 visitors × 10 % × 8,000 × 0.5
     assert 0 < low < 20_000 * 0.1 * 8_000 * 0.5 < high
+
+
+def test_looking_back_shows_what_was_read_then() -> None:
+    rows = [
+        row(arm, [100 * i + 10 * (arm is Arm.TREATMENT), 0], day=DAY + dt.timedelta(days=i))
+        for i in range(10)
+        for arm in Arm
+    ]
+    looks = estimate_over_time(rows, alpha=ALPHA, n_star=50, most=4)
+    # every third day, counted back from the last
+    assert [(day - DAY).days for day, _ in looks] == [0, 3, 6, 9]
+    for day, result in looks:
+        assert result == estimate([r for r in rows if r.day <= day], alpha=ALPHA, n_star=50)
+
+
+def test_looking_back_begins_when_both_arms_have_visitors() -> None:
+    rows = [row(Arm.TREATMENT, [1, 2])]
+    rows.append(row(Arm.CONTROL, [1, 2], day=DAY + dt.timedelta(days=1)))
+    looks = estimate_over_time(rows, alpha=ALPHA, n_star=50, most=60)
+    assert [day for day, _ in looks] == [DAY + dt.timedelta(days=1)]
+    assert estimate_over_time([], alpha=ALPHA, n_star=50, most=60) == []

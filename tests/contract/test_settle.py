@@ -1,0 +1,445 @@
+"""Closing months with real databases, a real event log and real PDFs."""
+
+import contextlib
+import datetime as dt
+import io
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pypdf
+import pytest
+import sqlalchemy as sa
+from money_world import CONTRACT
+from shoppers import Shoppers, live_through
+
+from recommender import tables
+from recommender.adapters.invoice_pdf import render_invoice
+from recommender.billing.archive import Settlement, read_invoice_pdf, read_settlements
+from recommender.billing.invoice import InvoiceDocument
+from recommender.billing.numbering import lock_series, take_number
+from recommender.billing.preview import preview
+from recommender.billing.settle import settle
+from recommender.billing.verify import verify_invoice
+from recommender.errors import InvalidInputError, NotFoundError, UnavailableError
+from recommender.ports import EventLog
+from recommender.records import Contract, Shop
+from recommender.shops.directory import ShopDirectory
+from recommender.shops.registry import ShopOrder, add_contract, create_shop
+from recommender.uplift.measure import measure
+
+STARTS_ON = dt.date(2026, 3, 2)
+APRIL = dt.datetime(2026, 4, 2, 6, tzinfo=dt.UTC)
+MAY = dt.datetime(2026, 5, 2, 6, tzinfo=dt.UTC)
+
+Settle = Callable[..., Settlement]
+
+
+def add_terms(shop: Shop, database: sa.Engine, **terms: Any) -> Contract:
+    contract = replace(CONTRACT, shop_id=shop.shop_id, starts_on=STARTS_ON, n_star=2_000)
+    return add_contract(replace(contract, **terms), database=database)
+
+
+@pytest.fixture
+def close(shop: Shop, database: sa.Engine, event_log: EventLog) -> Settle:
+    def run(month: str = "2026-03", *, now: dt.datetime = APRIL, **more: Any) -> Settlement:
+        arguments: dict[str, Any] = {"render_invoice": render_invoice} | more
+        return settle(shop, month, event_log=event_log, database=database, now=now, **arguments)
+
+    return run
+
+
+@pytest.fixture
+def good_march(shop: Shop, database: sa.Engine, event_log: EventLog) -> Contract:
+    """A month that proves a large effect."""
+    shoppers = Shoppers(shop)
+    days = [STARTS_ON + dt.timedelta(days=i) for i in range(10)]
+    live_through(shoppers, days, visitors_a_day=200, uplift=2.0)
+    shoppers.tell(event_log, database)
+    return add_terms(shop, database)
+
+
+def stored(database: sa.Engine) -> dict[str, int]:
+    with database.connect() as connection:
+        return {
+            table.name: connection.execute(
+                sa.select(sa.func.count()).select_from(table)
+            ).scalar_one()
+            for table in (tables.statements, tables.invoices, tables.postings)
+        }
+
+
+def plain_pdf(document: InvoiceDocument) -> bytes:
+    return document.number.encode()
+
+
+def test_a_proven_month_becomes_statement_invoice_and_postings(
+    shop: Shop, database: sa.Engine, close: Settle, good_march: Contract
+) -> None:
+    settlement = close()
+    assert settlement.is_new
+    assert settlement.invoice_number == "2026-000001"
+    assert settlement.amount_minor > 0
+    assert settlement.statement["bill"]["reason"] == "due"
+    with database.connect() as connection:
+        posted = connection.execute(sa.select(tables.postings)).all()
+        [listed] = read_settlements(connection, shop.shop_id)
+    assert sum(row.amount_minor for row in posted) == 0
+    by_account = {row.account: row.amount_minor for row in posted}
+    assert by_account["revenue"] == -settlement.amount_minor
+    assert by_account["receivable"] > settlement.amount_minor  # VAT at home
+    assert listed == replace(settlement, is_new=False)
+
+
+def test_closing_again_returns_what_was_stored(
+    shop: Shop, database: sa.Engine, close: Settle, good_march: Contract
+) -> None:
+    first = close()
+    pdf = read_invoice_pdf(shop.shop_id, first.invoice_number, database=database)
+    again = close(now=MAY)
+    assert again == replace(first, is_new=False)
+    assert read_invoice_pdf(shop.shop_id, first.invoice_number, database=database) == pdf
+    assert stored(database) == {"statements": 1, "invoices": 1, "postings": 3}
+
+
+def test_nothing_proven_is_a_statement_without_an_invoice(
+    shop: Shop, database: sa.Engine, close: Settle
+) -> None:
+    add_terms(shop, database)
+    settlement = close()
+    assert (settlement.amount_minor, settlement.invoice_number) == (0, "")
+    assert settlement.statement["bill"]["explanation"].startswith("Nothing is due")
+    assert stored(database) == {"statements": 1, "invoices": 0, "postings": 0}
+
+
+def test_the_next_month_bills_only_what_is_new(
+    shop: Shop, database: sa.Engine, event_log: EventLog, close: Settle, good_march: Contract
+) -> None:
+    march = close()
+    shoppers = Shoppers(shop)
+    days = [dt.date(2026, 4, 1) + dt.timedelta(days=i) for i in range(5)]
+    live_through(shoppers, days, visitors_a_day=200, uplift=2.0, seed=2)
+    shoppers.tell(event_log, database)
+    april = close("2026-04", now=MAY)
+    bill = april.statement["bill"]
+    assert bill["billed_before_minor"] == march.amount_minor
+    assert april.amount_minor == bill["target_minor"] - march.amount_minor > 0
+    assert april.invoice_number == "2026-000002"
+
+
+def test_refunds_after_the_close_come_off_later_and_the_year_settles_by_credit_note(
+    shop: Shop, database: sa.Engine, event_log: EventLog, close: Settle, good_march: Contract
+) -> None:
+    march = close()
+    shoppers = Shoppers(shop)
+    with database.connect() as connection:
+        bought = connection.execute(
+            sa.select(tables.orders.c.order_id, tables.orders.c.net_minor)
+        ).all()
+    for order_id, net_minor in bought:
+        shoppers.refund(order_id, net_minor, dt.datetime(2026, 4, 10, tzinfo=dt.UTC))
+    shoppers.tell(event_log, database)
+    april = close("2026-04", now=MAY)
+    assert april.amount_minor == 0
+    assert april.statement["bill"]["reason"] == "credit-to-come"
+    last = close("2027-02", now=dt.datetime(2027, 3, 2, tzinfo=dt.UTC))
+    assert last.amount_minor == -march.amount_minor
+    assert last.invoice_number == "2027-000001"
+    with database.connect() as connection:
+        kind = connection.execute(
+            sa.select(tables.invoices.c.kind).where(tables.invoices.c.number == last.invoice_number)
+        ).scalar_one()
+        balance = connection.execute(
+            sa.select(sa.func.sum(tables.postings.c.amount_minor)).where(
+                tables.postings.c.account == "revenue"
+            )
+        ).scalar_one()
+    assert kind == "credit_note"
+    assert balance == 0
+    pdf = read_invoice_pdf(shop.shop_id, last.invoice_number, database=database)
+    assert verify_invoice(pdf).passed
+    assert march.invoice_number in pypdf.PdfReader(io.BytesIO(pdf)).pages[0].extract_text()
+
+
+@pytest.mark.parametrize(
+    ("month", "now", "code"),
+    [
+        # Midnight in Paris is 22:00 UTC in summer.
+        ("2026-03", dt.datetime(2026, 3, 31, 21, 59, tzinfo=dt.UTC), "month-not-over"),
+        ("2026-04", APRIL, "month-not-over"),
+        ("2026-02", APRIL, "before-contract"),
+        ("March", APRIL, "bad-month"),
+    ],
+)
+def test_a_month_that_cannot_be_closed_says_why(
+    shop: Shop, database: sa.Engine, close: Settle, month: str, now: dt.datetime, code: str
+) -> None:
+    add_terms(shop, database)
+    with pytest.raises(InvalidInputError) as caught:
+        close(month, now=now)
+    assert caught.value.code == code
+    assert stored(database)["statements"] == 0
+
+
+def test_months_are_closed_in_order(shop: Shop, database: sa.Engine, close: Settle) -> None:
+    add_terms(shop, database)
+    close("2026-04", now=MAY)
+    with pytest.raises(InvalidInputError) as caught:
+        close("2026-03", now=MAY)
+    assert caught.value.code == "month-out-of-order"
+
+
+def test_a_new_contract_version_begins_from_nothing(
+    shop: Shop, database: sa.Engine, close: Settle, good_march: Contract
+) -> None:
+    close()
+    add_terms(shop, database, starts_on=dt.date(2026, 4, 1))
+    april = close("2026-04", now=MAY)
+    assert april.contract_version == 2
+    assert april.statement["daily"] == []
+    assert april.statement["bill"]["billed_before_minor"] == 0
+
+
+def test_a_failed_rendering_burns_no_number(
+    database: sa.Engine, close: Settle, good_march: Contract
+) -> None:
+    def fail(_: InvoiceDocument) -> bytes:
+        raise UnavailableError("no fonts")
+
+    with pytest.raises(UnavailableError):
+        close(render_invoice=fail)
+    assert stored(database) == {"statements": 0, "invoices": 0, "postings": 0}
+    assert close(render_invoice=plain_pdf).invoice_number == "2026-000001"
+
+
+def test_only_the_shop_itself_reads_its_invoice(
+    shop: Shop, database: sa.Engine, close: Settle, good_march: Contract
+) -> None:
+    number = close(render_invoice=plain_pdf).invoice_number
+    with pytest.raises(NotFoundError):
+        read_invoice_pdf("shop_other", number, database=database)
+
+
+# -- numbers under contention -------------------------------------------------------------------
+
+
+def test_shops_that_close_at_once_get_consecutive_numbers(
+    database: sa.Engine, event_log: EventLog, shop: Shop, good_march: Contract
+) -> None:
+    """Eight shops, each closed by two threads at once: eight invoices, numbers 1 to 8."""
+    shops = [shop]
+    for number in range(7):
+        order = ShopOrder(f"Shop {number}", "EUR", "FR", "Europe/Paris", ["https://a.example"])
+        created = create_shop(order, database=database, now=APRIL)
+        other = ShopDirectory(database).by_id(created.shop_id)
+        shoppers = Shoppers(other)
+        live_through(shoppers, [STARTS_ON], visitors_a_day=1_000, uplift=4.0, seed=number)
+        shoppers.tell(event_log, database)
+        add_terms(other, database)
+        shops.append(other)
+    together = threading.Barrier(16)
+
+    def run(own: Shop) -> Settlement:
+        together.wait()
+        return settle(
+            own,
+            "2026-03",
+            event_log=event_log,
+            database=database,
+            render_invoice=plain_pdf,
+            now=APRIL,
+        )
+
+    with ThreadPoolExecutor(16) as pool:
+        settlements = list(pool.map(run, shops * 2))
+    numbers = {(s.shop_id, s.invoice_number) for s in settlements}
+    assert len(numbers) == 8
+    assert sorted(n for _, n in numbers) == [f"2026-{n:06}" for n in range(1, 9)]
+    assert sum(s.is_new for s in settlements) == 8
+    assert stored(database) == {"statements": 8, "invoices": 8, "postings": 24}
+
+
+_TAKE = """
+import sys
+from recommender.adapters.database import open_database
+from recommender.billing.numbering import lock_series, take_number
+
+engine = open_database(sys.argv[1])
+for attempt in range(20):
+    with engine.connect() as connection:
+        transaction = connection.begin()
+        lock_series(connection, "2026")
+        number = take_number(connection, "2026")
+        if attempt % 4 == int(sys.argv[2]):
+            transaction.rollback()  # as after a crash
+        else:
+            transaction.commit()
+            print(number)
+"""
+
+
+def test_processes_that_fail_in_between_leave_no_hole(database: sa.Engine) -> None:
+    url = database.url.render_as_string(hide_password=False)
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(_python(_TAKE, url, str(number))) for number in range(3)]
+        lines = [worker.communicate(timeout=120)[0].split() for worker in workers]
+    taken = sorted(number for own in lines for number in own)
+    assert taken == [f"2026-{number:06}" for number in range(1, 46)]  # 3 × 15 of 20
+    for own in lines:
+        assert own == sorted(own)
+
+
+@contextlib.contextmanager
+def _python(code: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    import sys
+
+    command = [sys.executable, "-c", code, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        assert process.returncode == 0
+
+
+def test_series_are_counted_apart(database: sa.Engine) -> None:
+    with database.begin() as connection:
+        lock_series(connection, "2026")
+        lock_series(connection, "2027")
+        taken = [take_number(connection, series) for series in ("2026", "2027", "2026")]
+    assert taken == ["2026-000001", "2027-000001", "2026-000002"]
+
+
+# -- the PDF ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def issued(shop: Shop, database: sa.Engine, close: Settle, good_march: Contract) -> bytes:
+    number = close().invoice_number
+    return read_invoice_pdf(shop.shop_id, number, database=database)
+
+
+def test_an_invoice_is_one_page_that_says_everything(issued: bytes, shop: Shop) -> None:
+    reader = pypdf.PdfReader(io.BytesIO(issued))
+    assert len(reader.pages) == 1
+    text = reader.pages[0].extract_text()
+    for words in ("Invoice", "2026-000001", shop.name, "2–31 March 2026"):
+        assert words in text
+    assert "Since 2 March 2026 your visitors with recommendations spent between" in text
+    assert sorted(reader.attachments) == ["evidence.csv", "statement.json"]
+
+
+def test_equal_documents_give_equal_bytes(close: Settle, good_march: Contract) -> None:
+    documents: list[InvoiceDocument] = []
+
+    def keep(document: InvoiceDocument) -> bytes:
+        documents.append(document)
+        return render_invoice(document)
+
+    close(render_invoice=keep)
+    [document] = documents
+    assert render_invoice(document) == render_invoice(document)
+    assert render_invoice(document) != render_invoice(replace(document, number="2026-000009"))
+
+
+def test_an_invoice_proves_itself(issued: bytes) -> None:
+    verification = verify_invoice(issued)
+    assert verification.passed
+    assert verification.month == "2026-03"
+    assert [check.name for check in verification.checks] == [
+        "evidence",
+        "statement",
+        "figures",
+        "amounts",
+    ]
+
+
+def _with_attachments(pdf: bytes, changed: dict[str, bytes]) -> bytes:
+    """Rebuild the PDF with other attachments on the same page."""
+    reader = pypdf.PdfReader(io.BytesIO(pdf))
+    writer = pypdf.PdfWriter()
+    writer.add_page(reader.pages[0])
+    for name, contents in reader.attachments.items():
+        writer.add_attachment(name, changed.get(name, contents[0]))
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def _failed(pdf: bytes) -> set[str]:
+    return {check.name for check in verify_invoice(pdf).checks if not check.passed}
+
+
+def test_a_changed_attachment_is_noticed(issued: bytes) -> None:
+    reader = pypdf.PdfReader(io.BytesIO(issued))
+    csv = reader.attachments["evidence.csv"][0]
+    body = json.loads(reader.attachments["statement.json"][0])
+    assert _failed(_with_attachments(issued, {})) == set()
+
+    fewer = csv.replace(b",control,100,", b",control,101,", 1)
+    assert fewer != csv
+    assert {"evidence", "figures"} <= _failed(_with_attachments(issued, {"evidence.csv": fewer}))
+
+    dearer = csv.replace(b"contract.rate_bps,1000", b"contract.rate_bps,2000")
+    assert _failed(_with_attachments(issued, {"evidence.csv": dearer})) == {
+        "evidence",
+        "figures",
+        "amounts",
+    }
+
+    body["fees"]["last_click_minor"] += 1
+    other = json.dumps(body).encode()
+    assert _failed(_with_attachments(issued, {"statement.json": other})) == {
+        "statement",
+        "figures",
+    }
+
+
+def test_files_without_evidence_are_refused(issued: bytes) -> None:
+    for pdf, code in ((b"no pdf", "bad-pdf"), (_bare(issued), "no-evidence")):
+        with pytest.raises(InvalidInputError) as caught:
+            verify_invoice(pdf)
+        assert caught.value.code == code
+    for changed in ({"evidence.csv": b"a,b"}, {"statement.json": b"{"}, {"statement.json": b"[]"}):
+        with pytest.raises(InvalidInputError) as caught:
+            verify_invoice(_with_attachments(issued, changed))
+        assert caught.value.code == "bad-evidence"
+
+
+def _bare(pdf: bytes) -> bytes:
+    writer = pypdf.PdfWriter()
+    writer.add_page(pypdf.PdfReader(io.BytesIO(pdf)).pages[0])
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+# -- the running month --------------------------------------------------------------------------
+
+
+def test_the_preview_agrees_with_the_closed_month(
+    shop: Shop, database: sa.Engine, event_log: EventLog, close: Settle, good_march: Contract
+) -> None:
+    last_evening = dt.datetime(2026, 3, 31, 20, tzinfo=dt.UTC)
+    assert preview(shop, database=database, now=last_evening) is None
+    measure(
+        shop,
+        event_log=event_log,
+        database=database,
+        contract=good_march,
+        through=dt.date(2026, 3, 31),
+        now=last_evening,
+    )
+    seen = preview(shop, database=database, now=last_evening)
+    assert seen is not None
+    settlement = close(render_invoice=plain_pdf)
+    assert seen.bill.due_minor == settlement.amount_minor
+    # Once March is closed, April begins with nothing new.
+    april = preview(shop, database=database, now=APRIL)
+    assert april is not None
+    assert (april.bill.due_minor, april.bill.reason) == (0, "nothing-new")
+
+
+def test_a_shop_without_a_contract_has_no_preview(shop: Shop, database: sa.Engine) -> None:
+    assert preview(shop, database=database, now=APRIL) is None

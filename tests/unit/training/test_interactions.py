@@ -1,0 +1,104 @@
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from planted import basket, interactions_of, lines_of, views
+
+from recommender.training.interactions import (
+    ANONYMOUS,
+    DAY_SECONDS,
+    Kind,
+    index_lines,
+    visitor_item_matrix,
+)
+
+
+def sequences(interactions) -> list[list[str]]:
+    """Items of each sequence, as sets of text would hide the order."""
+    found: dict[int, list[str]] = {}
+    for item, sequence in zip(interactions.item, interactions.sequence, strict=True):
+        found.setdefault(int(sequence), []).append(interactions.item_ids[item].decode())
+    return sorted(found.values())
+
+
+def test_vocabulary_is_sorted_and_rows_point_into_it():
+    interactions = interactions_of(views("v", "zebra", "apfel", "äpfel", "apfel"))
+    assert interactions.item_ids.tolist() == [b"apfel", b"zebra", "äpfel".encode()]
+    assert interactions.item.tolist() == [1, 0, 2, 0]
+    assert interactions.n_items == 3
+
+
+def test_times_are_unix_seconds():
+    at = dt.datetime(1970, 1, 2, 0, 0, 7, 900_000, tzinfo=dt.UTC)
+    lines = lines_of(views("v", "a")).set_column(
+        5, "occurred_at", pa.array([at], pa.timestamp("us", "UTC"))
+    )
+    assert index_lines(lines).at_seconds.tolist() == [86_407]
+
+
+def test_without_a_session_thirty_minutes_of_rest_end_a_visit():
+    half_hour = 30 * 60
+    interactions = interactions_of(
+        views("v", "a") + views("v", "b", at=half_hour) + views("v", "c", at=2 * half_hour + 1)
+    )
+    assert sequences(interactions) == [["a", "b"], ["c"]]
+
+
+def test_two_visitors_never_share_a_sequence_even_under_one_session_name():
+    interactions = interactions_of(
+        views("v", "a", session="7") + views("w", "b", session="7") + views("x", "c")
+    )
+    assert sequences(interactions) == [["a"], ["b"], ["c"]]
+
+
+def test_a_told_session_outlasts_a_rest():
+    interactions = interactions_of(
+        views("v", "a", session="7") + views("v", "b", at=9_000, session="7")
+    )
+    assert sequences(interactions) == [["a", "b"]]
+
+
+def test_orders_of_one_customer_are_one_sequence_and_apart_from_views():
+    interactions = interactions_of(
+        basket("o1", "v", "a", "b")
+        + views("v", "c", at=60)
+        + basket("o2", "v", "d", at=9 * DAY_SECONDS)
+    )
+    assert sequences(interactions) == [["a", "b", "d"], ["c"]]
+
+
+def test_anonymous_baskets_stand_alone_and_have_no_visitor():
+    interactions = interactions_of(basket("o1", "", "a", "b") + basket("o2", "", "c", at=5))
+    assert sequences(interactions) == [["a", "b"], ["c"]]
+    assert set(interactions.visitor.tolist()) == {ANONYMOUS}
+    assert visitor_item_matrix(interactions).nnz == 0
+
+
+def test_of_one_day_the_strongest_kind_counts_and_days_add_up():
+    lines = views("v", "a", "b") + [("s", Kind.CART, "v", "", "a", 300)]
+    lines += basket("o", "v", "a", at=600) + views("v", "a", at=DAY_SECONDS)
+    matrix = visitor_item_matrix(interactions_of(lines), weights=(1.0, 3.0, 5.0))
+    # a: 5 on the first day (view 1, cart 3, order 5), 1 on the second; b: one view.
+    assert matrix.toarray().tolist() == [[6.0, 1.0]]
+
+
+def test_before_is_strict_and_keeps_the_vocabulary():
+    interactions = interactions_of(views("v", "a", "b", "c"))
+    earlier = interactions.before(int(interactions.at_seconds[1]))
+    assert earlier.item.tolist() == [0]
+    assert earlier.n_items == 3
+
+
+@pytest.mark.parametrize("n", [1, 400])
+def test_numbers_do_not_depend_on_how_the_engine_cut_the_column(n):
+    lines = lines_of([line for number in range(n) for line in views(f"v{number}", "a", "b")])
+    pieces = pa.concat_tables([lines.slice(0, n), lines.slice(n)])
+    for left, right in zip(
+        _columns(index_lines(lines)), _columns(index_lines(pieces)), strict=True
+    ):
+        assert np.array_equal(left, right)
+
+
+def _columns(interactions):
+    return (interactions.item, interactions.visitor, interactions.step, interactions.sequence)
