@@ -40,7 +40,7 @@ def main() -> None:
     pa_parquet.write_table(
         lines, target, compression="zstd", compression_level=19, row_group_size=lines.num_rows
     )
-    print(f"{lines.num_rows} lines, {target.stat().st_size} bytes: {target.name}")  # noqa: T201
+    print(f"{lines.num_rows} lines, {target.stat().st_size} bytes: {target.name}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ blueprint = Blueprint("collect", __name__)
 _PATH_TYPES = {EventType.VIEW_ITEM, EventType.ADD_TO_CART}
 
 
-@blueprint.post("/v1/events")
+@blueprint.post("/v1/events", provide_automatic_options=False)
 def post_events() -> Response:
     """Store a batch; the answer lists every event's own status in the batch's order."""
     shop = public_shop()

@@ -207,7 +207,7 @@ def test_a_page_that_posts_json_passes_its_preflight(caller: Caller) -> None:
         ({"price": "-1"}, "negative-price"),
         ({"price": "cheap"}, "bad-price"),
         ({"url": "javascript:alert(1)"}, "bad-url"),
-        ({"title": 7}, "wrong-type"),
+        ({"title": ["Tea"]}, "wrong-type"),
         ({"item_id": ""}, "missing-id"),
     ],
 )

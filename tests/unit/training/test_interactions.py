@@ -76,7 +76,7 @@ def test_anonymous_baskets_stand_alone_and_have_no_visitor():
 
 
 def test_of_one_day_the_strongest_kind_counts_and_days_add_up():
-    lines = views("v", "a", "b") + [("s", Kind.CART, "v", "", "a", 300)]
+    lines = [*views("v", "a", "b"), ("s", Kind.CART, "v", "", "a", 300)]
     lines += basket("o", "v", "a", at=600) + views("v", "a", at=DAY_SECONDS)
     matrix = visitor_item_matrix(interactions_of(lines), weights=(1.0, 3.0, 5.0))
     # a: 5 on the first day (view 1, cart 3, order 5), 1 on the second; b: one view.

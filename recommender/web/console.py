@@ -1,0 +1,165 @@
+"""The shop's own pages: what recommendations changed, what it costs, and whether all is wired up.
+
+Every page reads what was stored by the nightly measurement; nothing heavy runs on a page view.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask_wtf.csrf import CSRFError
+from werkzeug.wrappers import Response as AnyResponse
+
+from recommender import tables
+from recommender.billing.archive import (
+    Settlement,
+    read_invoice_pdf,
+    read_settlement,
+    read_settlements,
+)
+from recommender.billing.evidence import write_evidence
+from recommender.billing.preview import preview
+from recommender.billing.statement import canonical_json, evidence_of
+from recommender.errors import NotFoundError, RecommenderError, UnavailableError
+from recommender.records import Event, Shop
+from recommender.shops.accounts import verify_login
+from recommender.web import console_figures as figures
+from recommender.web.console_session import current_visit, sign_in, sign_out, signed_in
+from recommender.web.context import services
+
+blueprint = Blueprint("console", __name__, url_prefix="/console")
+LATEST_EVENTS = 25
+
+
+@blueprint.get("/login")
+def login() -> str:
+    """Show the form."""
+    return render_template("console/login.html", email="", error="")
+
+
+@blueprint.post("/login")
+def take_login() -> AnyResponse | tuple[str, int]:
+    """Begin a session, or say that address and password do not fit."""
+    email = request.form.get("email", "")
+    user = verify_login(email, request.form.get("password", ""), database=services().database)
+    if user is None:
+        error = "E-mail address and password do not fit together."
+        return render_template("console/login.html", email=email, error=error), 401
+    sign_in(user)
+    return redirect(url_for("console.overview"))
+
+
+@blueprint.post("/logout")
+def logout() -> AnyResponse:
+    """End the session."""
+    sign_out()
+    return redirect(url_for("console.login"))
+
+
+@blueprint.get("/")
+@signed_in
+def overview() -> str:
+    """Show what the recommendations changed, and what that costs."""
+    shop = current_visit().shop
+    seen = preview(shop, database=services().database, now=services().now())
+    standing = figures.standing(shop, seen) if seen is not None and seen.evidence.sums else None
+    return _page("overview", standing=standing, latest=_latest_events(shop)[:1])
+
+
+@blueprint.get("/statements")
+@signed_in
+def statements() -> str:
+    """List the closed months."""
+    with services().database.connect() as connection:
+        settlements = read_settlements(connection, current_visit().shop.shop_id)
+    return _page("statements", months=figures.closed_months(settlements))
+
+
+@blueprint.get("/statements/<month>/<int:version>.json")
+@signed_in
+def statement_json(month: str, version: int) -> Response:
+    """Answer a statement as it was hashed."""
+    body = canonical_json(_settlement(month, version).statement)
+    return _download(body, "application/json", f"statement-{month}-v{version}.json")
+
+
+@blueprint.get("/statements/<month>/<int:version>.csv")
+@signed_in
+def evidence_csv(month: str, version: int) -> Response:
+    """Answer the evidence that a statement was made from."""
+    body = write_evidence(evidence_of(_settlement(month, version).statement))
+    return _download(body, "text/csv", f"evidence-{month}-v{version}.csv")
+
+
+@blueprint.get("/invoices/<number>.pdf")
+@signed_in
+def invoice_pdf(number: str) -> Response:
+    """Answer an invoice exactly as it was issued."""
+    pdf = read_invoice_pdf(current_visit().shop.shop_id, number, database=services().database)
+    return _download(pdf, "application/pdf", f"{number}.pdf")
+
+
+@blueprint.get("/integration")
+@signed_in
+def integration() -> str:
+    """Show the snippet, what arrives, and the last training."""
+    shop = current_visit().shop
+    return _page(
+        "integration",
+        public_url=services().settings.public_url,
+        placements=[
+            setting.placement.value for setting in shop.placements.values() if setting.enabled
+        ],
+        events=figures.received(_latest_events(shop), shop),
+        training=_last_training(shop),
+    )
+
+
+@blueprint.errorhandler(CSRFError)
+def expired_form(_: CSRFError) -> tuple[str, int]:
+    """Ask again: a form that was open too long, or came from another site."""
+    error = "This form was open for too long. Please try again."
+    return render_template("console/login.html", email="", error=error), 400
+
+
+@blueprint.errorhandler(RecommenderError)
+def problem_page(error: RecommenderError) -> tuple[str, int]:
+    """Show a fault as a page, in one sentence."""
+    status = {NotFoundError: 404, UnavailableError: 503}.get(type(error), 500)
+    return render_template("console/problem.html", error=error), status
+
+
+def _page(name: str, **context: Any) -> str:
+    return render_template(f"console/{name}.html", visit=current_visit(), page=name, **context)
+
+
+def _settlement(month: str, version: int) -> Settlement:
+    with services().database.connect() as connection:
+        found = read_settlement(connection, current_visit().shop.shop_id, month, version)
+    if found is None:
+        raise NotFoundError(f"There is no statement for {month}", code="unknown-statement")
+    return found
+
+
+def _download(body: bytes, mimetype: str, name: str) -> Response:
+    return Response(
+        body,
+        mimetype=mimetype,
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _latest_events(shop: Shop) -> list[Event]:
+    """Return the newest events; none while the stream does not answer, so that the page stands."""
+    try:
+        return services().state.latest_events(shop.shop_id, LATEST_EVENTS)
+    except UnavailableError:
+        return []
+
+
+def _last_training(shop: Shop) -> figures.Training | None:
+    rows = tables.trainings
+    newest = sa.select(rows).where(rows.c.shop_id == shop.shop_id)
+    with services().database.connect() as connection:
+        row = connection.execute(newest.order_by(rows.c.finished_at.desc()).limit(1)).first()
+    return None if row is None else figures.training(row._mapping, shop)

@@ -1,0 +1,304 @@
+"""Stored measurements → what the console's pages print. Pure; texts, no markup."""
+
+import datetime as dt
+import zoneinfo
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from recommender.billing import wording
+from recommender.billing.archive import Settlement
+from recommender.billing.months import parse_month
+from recommender.billing.preview import Preview
+from recommender.records import Arm, Event, Shop
+from recommender.uplift import revenue
+from recommender.uplift.behaviour import HEAD_SHARE, Behaviour
+from recommender.uplift.estimate import estimate_over_time
+from recommender.web.console_chart import Chart, draw_chart, to_looks
+
+MOST_LOOKS = 60
+_EXCLUDED = {
+    revenue.NO_VISITOR: "no visitor known: neither the order nor a browser named one",
+    revenue.NOT_EXPOSED: "the visitor never reached a recommendation",
+    revenue.BEFORE_EXPOSURE: "placed before the visitor's first recommendation",
+    revenue.UNKNOWN_ORDER: "refunds of orders from before the contract",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One figure with and without recommendations.
+
+    Attributes:
+        change: Difference in words; empty while there is none.
+        direction: `up`, `down` or `same`.
+        with_bar: Length of the bar beside the figure, 0–100; so `without_bar`.
+    """
+
+    title: str
+    note: str
+    with_value: str
+    without_value: str
+    change: str
+    direction: str
+    with_bar: float
+    without_bar: float
+
+
+def behaviour_cards(behaviour: Mapping[Arm, Behaviour], currency: str) -> list[Card]:
+    """Return the four figures a shop owner watches."""
+    on, off = behaviour[Arm.TREATMENT], behaviour[Arm.CONTROL]
+
+    def money(minor: float) -> str:
+        return wording.amount(round(minor), currency)
+
+    def share(value: float) -> str:
+        return wording.percent(value, 2 if value < 0.1 else 1)
+
+    return [
+        _card(
+            "Pages per visit",
+            "Pages seen in a visit",
+            (on.pages_per_visit, off.pages_per_visit),
+            lambda pages: f"{pages:.2f}",
+        ),
+        _card(
+            "Conversion rate",
+            "Visitors who ordered",
+            (on.conversion_rate, off.conversion_rate),
+            share,
+        ),
+        _card(
+            "Average basket",
+            "Net revenue of an order",
+            (on.average_basket_minor, off.average_basket_minor),
+            money,
+        ),
+        _card(
+            "Tail share of sales",
+            f"Units outside the best-selling {HEAD_SHARE:.0%} of items",
+            (on.tail_share, off.tail_share),
+            share,
+        ),
+    ]
+
+
+def _card(title: str, note: str, values: tuple[float | None, float | None], write: Any) -> Card:
+    on, off = values
+    largest = max(on or 0, off or 0) or 1
+    change = None if on is None or not off else on / off - 1
+    rounded = 0.0 if change is None else round(change, 3)
+    return Card(
+        title=title,
+        note=note,
+        with_value="–" if on is None else write(on),
+        without_value="–" if off is None else write(off),
+        change="" if change is None else f"{rounded * 100:+.1f} %",
+        direction="same" if not rounded else "up" if rounded > 0 else "down",
+        with_bar=round(100 * (on or 0) / largest, 1),
+        without_bar=round(100 * (off or 0) / largest, 1),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """One of the four ways to price the same months; `bar` is 0–100."""
+
+    name: str
+    note: str
+    amount: str
+    bar: float
+    is_ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The overview page's figures."""
+
+    sentence: str
+    gain: str
+    cards: list[Card]
+    charts: dict[str, Chart]
+    month: str
+    due: str
+    explanation: str
+    prices: list[Price]
+    facts: list[tuple[str, str]]
+    measured_at: str
+
+
+def standing(shop: Shop, preview: Preview) -> Standing:
+    """Return how a shop stands, as last measured."""
+    bill, evidence = preview.bill, preview.evidence
+    estimate = bill.target.estimate
+    gain = ""
+    if estimate is not None and estimate.relative_interval(estimate.sequence) is not None:
+        low, high = estimate.interval_minor(estimate.sequence)
+        gain = (
+            f"{wording.amount(round(estimate.incremental_minor), shop.currency)} additional "
+            f"revenue so far (between {wording.amount(round(low), shop.currency)} and "
+            f"{wording.amount(round(high), shop.currency)})"
+        )
+    return Standing(
+        sentence=wording.result_sentence(estimate, evidence.contract, evidence.strata),
+        gain=gain,
+        cards=behaviour_cards(preview.measured.behaviour, shop.currency),
+        charts=_charts(shop, preview),
+        month=f"{evidence.through:%B %Y}",
+        due=wording.amount(bill.due_minor, shop.currency),
+        explanation=wording.REASONS[bill.reason],
+        prices=_prices(shop, preview),
+        facts=_facts(shop, preview),
+        measured_at=moment(preview.measured.measured_at, shop),
+    )
+
+
+def _charts(shop: Shop, preview: Preview) -> dict[str, Chart]:
+    """Draw the band for wide and for narrow screens, where texts must stay as large."""
+    contract = preview.evidence.contract
+    estimates = estimate_over_time(
+        preview.evidence.sums,
+        alpha=Decimal(contract.alpha_ppm) / 1_000_000,
+        n_star=contract.n_star,
+        most=MOST_LOOKS,
+    )
+    looks = to_looks(estimates)
+    declared = None if shop.declared_effect_ppm is None else shop.declared_effect_ppm / 1_000_000
+    drawn = {
+        "wide": draw_chart(looks, declared=declared, width=960, height=300),
+        "narrow": draw_chart(looks, declared=declared, width=400, height=280),
+    }
+    return {name: chart for name, chart in drawn.items() if chart is not None}
+
+
+def _prices(shop: Shop, preview: Preview) -> list[Price]:
+    bill = preview.bill
+    rows = [
+        ("Our bill so far", "what you pay", bill.billed_minor),
+        ("Proven minimum", "lower end of the interval", bill.target.proven_minimum_minor),
+        ("Best estimate", "middle of the interval", bill.target.best_estimate_minor),
+        ("Last click", "what click attribution would charge", bill.last_click_minor),
+    ]
+    largest = max(minor for _, _, minor in rows) or 1
+    return [
+        Price(
+            name,
+            note,
+            wording.amount(minor, shop.currency),
+            round(100 * max(minor, 0) / largest, 1),
+            is_ours=not number,
+        )
+        for number, (name, note, minor) in enumerate(rows)
+    ]
+
+
+def _facts(shop: Shop, preview: Preview) -> list[tuple[str, str]]:
+    """Return what makes the figures trustworthy, or not."""
+    behaviour = preview.measured.behaviour
+    with_them, without = behaviour[Arm.TREATMENT].visitors, behaviour[Arm.CONTROL].visitors
+    facts = [("Visitors", f"{with_them:,} with and {without:,} without recommendations")]
+    for check in preview.bill.split:
+        verdict = "off: billing is frozen" if check.mismatch else "as agreed"
+        name = "Split" if len(preview.bill.split) == 1 else f"Split, stratum {check.stratum}"
+        facts.append((name, f"{verdict} (chance of such a split: {check.p:.2g})"))
+    for reason, orders in sorted(preview.measured.excluded.items()):
+        counted = (
+            f"{orders.orders:,} × {wording.amount(orders.revenue_minor, shop.currency)} in all"
+        )
+        facts.append(("Not counted", f"{counted}: {_EXCLUDED[reason]}"))
+    return facts
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedMonth:
+    """A line of the statements page."""
+
+    month: str
+    key: str
+    contract_version: int
+    amount: str
+    sentence: str
+    explanation: str
+    invoice_number: str
+    is_credit: bool
+
+
+def closed_months(settlements: Sequence[Settlement]) -> list[ClosedMonth]:
+    """Return the closed months as the page lists them, in the same order."""
+    return [
+        ClosedMonth(
+            month=f"{parse_month(settlement.month).first_day:%B %Y}",
+            key=settlement.month,
+            contract_version=settlement.contract_version,
+            amount=wording.amount(settlement.amount_minor, settlement.currency),
+            sentence=settlement.statement["sentence"],
+            explanation=settlement.statement["bill"]["explanation"],
+            invoice_number=settlement.invoice_number,
+            is_credit=settlement.amount_minor < 0,
+        )
+        for settlement in settlements
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One event as the technician reads it."""
+
+    at: str
+    type: str
+    items: str
+    visitor: str
+    placement: str
+
+
+def received(events: Sequence[Event], shop: Shop) -> list[Received]:
+    """Return events as the integration page lists them."""
+    return [
+        Received(
+            at=moment(event.received_at, shop, seconds=True),
+            type=event.type.value,
+            items=", ".join(item.item_id for item in event.items[:3])
+            + (" …" if len(event.items) > 3 else ""),
+            visitor=event.visitor[:8],
+            placement=event.placement,
+        )
+        for event in events
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The last training in words."""
+
+    finished_at: str
+    published: bool
+    reason: str
+    figures: list[tuple[str, str]]
+
+
+def training(row: Mapping[str, Any], shop: Shop) -> Training:
+    """Return the last training as the page shows it."""
+    figures = []
+    for task, measured in row["metrics"].get("tasks", {}).items():
+        blend = measured["blend"]
+        figures.append(
+            (
+                {"path": "After a path of views", "basket": "Beside a basket"}.get(task, task),
+                f"the next item is among 20 recommended in {blend['hit_rate@20']:.1%} of cases; "
+                f"{blend['tail_share@20']:.0%} of them from the long tail",
+            )
+        )
+    return Training(
+        finished_at=moment(row["finished_at"], shop),
+        published=row["published"],
+        reason=row["reason"],
+        figures=figures,
+    )
+
+
+def moment(at: dt.datetime, shop: Shop, *, seconds: bool = False) -> str:
+    """Write an instant in the shop's time: "2 Apr 2027, 08:00"."""
+    local = at.astimezone(zoneinfo.ZoneInfo(shop.timezone))
+    clock = f"{local:%H:%M:%S}" if seconds else f"{local:%H:%M}"
+    return f"{local.day} {local:%b %Y}, {clock}"

@@ -1,0 +1,330 @@
+"""`recommender up`: everything starts, what dies comes back, and nothing is left behind."""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from event_load import wait_until
+
+from recommender.adapters.child_process import start_child
+from recommender.adapters.embedded_server import (
+    MAX_SOCKET_PATH_BYTES,
+    configure_server,
+    embedded_url,
+    running_server,
+    server_folder,
+)
+from recommender.adapters.redis_state import RedisState
+from recommender.adapters.web_server import gunicorn_argv, metrics_environ
+from recommender.config import Settings
+from recommender.errors import NotAllowedError, UnavailableError
+from recommender.supervise import ChildSpec, Supervisor, run_all
+
+SLEEP = ("sleep", "1000")
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Process id → command line of all that `pid` started, directly or not."""
+    parents: dict[int, int] = {}
+    commands: dict[int, str] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                # The name, in brackets, may hold blanks; the parent is the second word after it.
+                after_name = (folder / "stat").read_text().rpartition(")")[2].split()
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                parents[int(folder.name)], commands[int(folder.name)] = int(after_name[1]), command
+    found: dict[int, str] = {}
+    grown = True
+    while grown:
+        new = {p for p, parent in parents.items() if parent in (pid, *found) and p not in found}
+        found |= {child: commands[child] for child in new}
+        grown = bool(new)
+    return found
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process exists and is not merely waiting to be counted as dead."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture
+def home_settings(tmp_path: Path) -> Settings:
+    return Settings.from_environ(
+        {
+            "RECOMMENDER_HOME": str(tmp_path / "home"),
+            "RECOMMENDER_PORT": str(free_port()),
+            "RECOMMENDER_WEB_WORKERS": "2",
+        }
+    )
+
+
+class Up:
+    """`recommender up` as somebody at a terminal runs it."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.address = settings.public_url
+        self.output = folder / "up.log"
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "recommender", "up"],
+                env=settings.child_environ(),
+                stdout=output,
+                stderr=output,
+            )
+        self.started: dict[int, str] = {}
+
+    def wait_until_ready(self) -> None:
+        wait_until(lambda: self.process.poll() is not None or "Ctrl-C" in self.text(), seconds=60)
+        assert self.process.poll() is None, self.text()
+        self.started = descendants(self.process.pid)
+
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def pids(self, part: str) -> list[int]:
+        """Processes whose command line holds `part`, the oldest first."""
+        return sorted(p for p, text in descendants(self.process.pid).items() if part in text)
+
+    def is_ready(self) -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.address}/readyz") as got:
+            return bool(got.status == 200)
+        return False
+
+    def wait_until_gone(self) -> None:
+        wait_until(lambda: not any(map(is_running, self.started)), seconds=15)
+
+
+@pytest.fixture
+def running_up(home_settings: Settings, tmp_path: Path) -> Iterator[Up]:
+    started = Up(home_settings, tmp_path)
+    try:
+        started.wait_until_ready()
+        yield started
+    finally:
+        left = descendants(started.process.pid)
+        started.process.kill()
+        started.process.wait()
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+ROLES = ("valkey-server", "gunicorn", "recommender ingest", "recommender schedule")
+
+
+def test_up_starts_everything_revives_it_and_ends_in_order(
+    running_up: Up, home_settings: Settings
+) -> None:
+    assert running_up.is_ready()
+    for role in ROLES:
+        assert running_up.pids(role), f"{role} does not run"
+    home = home_settings.home
+    assert home.stat().st_mode & 0o777 == 0o700
+    RedisState(embedded_url(home)).ping()
+
+    second = subprocess.run(
+        [sys.executable, "-m", "recommender", "up"],
+        env=home_settings.child_environ(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert second.stderr.strip().splitlines()[-1].endswith("[already-running]")
+
+    killed = [running_up.pids(role)[0] for role in ROLES]
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_running, killed)))
+    wait_until(lambda: all(running_up.pids(role) for role in ROLES) and running_up.is_ready())
+
+    running_up.started |= descendants(running_up.process.pid)
+    running_up.process.send_signal(signal.SIGINT)
+    assert running_up.process.wait(60) == 0
+    running_up.wait_until_gone()
+    lines = [line for line in running_up.text().splitlines() if "child-ended" in line]
+    names = [
+        name
+        for line in lines
+        for name in ("schedule", "ingest", "serve", "redis")
+        if f'"{name}"' in line
+    ]
+    assert names == ["schedule", "ingest", "serve", "redis"]
+    assert all('"status": 0' in line for line in lines), lines
+
+
+def test_nothing_outlives_a_killed_up(running_up: Up) -> None:
+    workers = running_up.pids("gunicorn")
+    assert len(workers) == 3, "one main process and two workers"
+    assert len(running_up.started) == 6
+    running_up.process.kill()
+    running_up.process.wait()
+    running_up.wait_until_gone()
+
+
+def test_workers_do_not_outlive_a_killed_web_server(home_settings: Settings) -> None:
+    environ = home_settings.child_environ(**metrics_environ(home_settings))
+    master = start_child(gunicorn_argv(home_settings), environ=environ)
+    try:
+        wait_until(lambda: len(descendants(master.pid)) == 2)
+        workers = descendants(master.pid)
+    finally:
+        master.kill()
+        master.wait()
+    wait_until(lambda: not any(map(is_running, workers)), seconds=15)
+
+
+def test_a_child_whose_parent_is_already_gone_does_not_start(tmp_path: Path) -> None:
+    witness = tmp_path / "started"
+    # As if the parent had died while the child was being made: the child has another parent.
+    done = subprocess.run(
+        [sys.executable, "-m", "recommender.adapters.child_process", "1", "touch", str(witness)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert not witness.exists()
+
+
+def test_a_program_that_is_missing_is_named() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "recommender.adapters.child_process", str(os.getpid()), "/no/such"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("such cannot be started")
+
+
+# The supervisor by itself
+
+
+@pytest.fixture
+def supervisor() -> Iterator[Supervisor]:
+    built = Supervisor(dict(os.environ))
+    yield built
+    built.stop()
+
+
+def test_a_child_that_keeps_dying_at_the_start_ends_it_all(supervisor: Supervisor) -> None:
+    supervisor.start(ChildSpec("sleeper", SLEEP))
+    supervisor.start(ChildSpec("broken", ("false",)))
+    faults: list[UnavailableError] = []
+
+    def _gave_up() -> bool:
+        try:
+            supervisor.watch(may_give_up=True)
+        except UnavailableError as error:
+            faults.append(error)
+        return bool(faults)
+
+    wait_until(_gave_up)
+    assert faults[0].code == "child-keeps-dying"
+    assert str(faults[0]).startswith("broken ended 5 times")
+
+
+def test_a_child_that_dies_later_is_started_again(supervisor: Supervisor, tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    script = f"echo >> {count}; test $(wc -l < {count}) -ge 6 && sleep 1000"
+    supervisor.start(ChildSpec("stumbler", ("sh", "-c", script)))
+
+    def _has_run_six_times() -> bool:
+        supervisor.watch(may_give_up=False)
+        return count.exists() and len(count.read_text()) == 6
+
+    wait_until(_has_run_six_times)
+
+
+def test_children_get_their_own_variables(supervisor: Supervisor, tmp_path: Path) -> None:
+    script = f"echo $GREETING > {tmp_path}/said; sleep 1000"
+    spec = ChildSpec("speaker", ("sh", "-c", script), {"GREETING": "hello"})
+    child = supervisor.start(spec)
+    wait_until(lambda: (tmp_path / "said").exists() and (tmp_path / "said").read_text())
+    assert (tmp_path / "said").read_text() == "hello\n"
+    supervisor.stop()
+    assert child.returncode == -signal.SIGTERM
+
+
+def test_a_taken_port_is_one_clear_line(home_settings: Settings) -> None:
+    with (
+        socket.create_server(("127.0.0.1", home_settings.port)),
+        pytest.raises(UnavailableError, match=str(home_settings.port)) as caught,
+    ):
+        run_all(home_settings)
+    assert caught.value.code == "address-taken"
+
+
+# The embedded server
+
+
+def test_the_embedded_server_keeps_to_itself(tmp_path: Path) -> None:
+    with running_server(tmp_path) as url:
+        RedisState(url).ping()
+        socket_path = tmp_path / "server.sock"
+        assert tmp_path.stat().st_mode & 0o777 == 0o700
+        assert socket_path.stat().st_mode & 0o777 == 0o700
+        import redis
+
+        with contextlib.closing(redis.Redis.from_url(url)) as client:
+            assert client.config_get("port") == {"port": "0"}
+            assert client.config_get("save") == {"save": ""}
+            assert int(client.config_get("maxmemory")["maxmemory"]) >= 256 * 2**20
+            assert (
+                client.config_get("no-appendfsync-on-rewrite")["no-appendfsync-on-rewrite"] == "no"
+            )
+
+
+def test_a_long_home_gets_a_short_private_socket(tmp_path: Path) -> None:
+    home = tmp_path / ("long " * 30)
+    url = embedded_url(home)
+    with running_server(server_folder(home)) as running:
+        assert running == url
+        RedisState(url).ping()
+        place = url.removeprefix("unix://")
+        assert len(place.encode()) <= MAX_SOCKET_PATH_BYTES
+        assert Path(place).parent.stat().st_mode & 0o777 == 0o700
+    Path(place).unlink(missing_ok=True)
+    Path(place).parent.rmdir()
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "redis").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NotAllowedError):
+        configure_server(tmp_path / "redis")
+
+
+def test_settings_reach_the_web_server(home_settings: Settings) -> None:
+    argv = gunicorn_argv(dataclasses.replace(home_settings, host="::1", web_workers=3))
+    assert f"[::1]:{home_settings.port}" in argv
+    assert argv[argv.index("--workers") + 1] == "3"
+
+
+def test_metrics_of_dead_processes_are_dropped(home_settings: Settings) -> None:
+    folder = Path(metrics_environ(home_settings)["PROMETHEUS_MULTIPROC_DIR"])
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    for name in (f"counter_{dead.pid}.db", f"counter_{os.getpid()}.db", "odd.db"):
+        (folder / name).touch()
+    metrics_environ(home_settings)
+    assert [file.name for file in folder.iterdir()] == [f"counter_{os.getpid()}.db"]
