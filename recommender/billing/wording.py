@@ -10,6 +10,7 @@ from recommender.records import Contract, Stratum
 from recommender.shops.money import format_minor
 from recommender.uplift.estimate import Estimate
 
+_NO_BREAK = "\u00a0"
 NO_COMPARISON = (
     "Too few visitors have bought yet, with or without recommendations, to compare the two groups."
 )
@@ -38,8 +39,8 @@ def amount(minor: int, currency: str) -> str:
 
 
 def percent(share: Fraction | Decimal | float, digits: int = 1) -> str:
-    """Write a share as a percentage: 0.0234 → "2.3 %"."""
-    return f"{float(share) * 100:.{digits}f} %"
+    """Write a share as a percentage: 0.0234 → "2.3 %", which no line break parts."""
+    return f"{float(share) * 100:.{digits}f}{_NO_BREAK}%"
 
 
 def day(date: dt.date) -> str:
@@ -54,7 +55,8 @@ def period(first: dt.date, last: dt.date) -> str:
 
 def holdout(strata: Sequence[Stratum]) -> str:
     """Write the share of visitors without recommendations now: "10 %"."""
-    return f"{Decimal(1_000_000 - strata[-1].treatment_share_ppm) / 10_000:.10g} %"
+    held_ppm = 1_000_000 - strata[-1].treatment_share_ppm
+    return f"{Decimal(held_ppm) / 10_000:.10g}{_NO_BREAK}%"
 
 
 def result_sentence(
@@ -69,7 +71,7 @@ def result_sentence(
     low, high = interval
     since = f"Since {day(contract.starts_on)} your visitors with recommendations spent"
     without = f"than the {holdout(strata)} without"
-    best = f"(best estimate {float(estimate.relative_uplift) * 100:+.1f} %)"
+    best = f"(best estimate {float(estimate.relative_uplift) * 100:+.1f}{_NO_BREAK}%)"
     if low > 0:
         return f"{since} between {percent(low)} and {percent(high)} more {without} {best}."
     if high < 0:

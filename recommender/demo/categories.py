@@ -1,7 +1,8 @@
 """A category from a title's words, because the demo's orders name none. Pure.
 
-English names put the thing last ("RED RETROSPOT PAPER NAPKINS"), so the last known word decides;
-words for an occasion come first of all. A real shop says in its feed where a product belongs.
+Words for an occasion come first, then plain words for a thing, which may have a pattern's name
+behind them ("JUMBO BAG VINTAGE DOILY"); else the last known word decides, as English puts the
+thing last ("RED RETROSPOT PAPER NAPKINS"). A real shop says in its feed where a product belongs.
 """
 
 import re
@@ -11,6 +12,10 @@ _OCCASIONS = {
     "Christmas": "CHRISTMAS XMAS ADVENT SANTA REINDEER SNOWFLAKE NOEL SNOWMAN BAUBLE",
     "Easter": "EASTER",
 }
+_PLAIN = (
+    "BAG BAGS NECKLACE BRACELET EARRINGS MUG CUSHION NOTEBOOK DOORMAT CLOCK BUNTING TINS UMBRELLA"
+    " TEAPOT APRON WRAP"
+)
 _THINGS = {
     "Bags & purses": "BAG BAGS HANDBAG PURSE WALLET SHOPPER LUGGAGE RUCKSACK BACKPACK TOTE"
     " HOLDALL SATCHEL UMBRELLA PARASOL",
@@ -53,13 +58,15 @@ _THINGS = {
     " BATHROOM SLIPPERS MASSAGER SCARF SOCKS MITTENS EYE NAIL",
 }
 _WORDS = {word: name for name, words in _THINGS.items() for word in words.split()}
+_PLAIN_WORDS = {word: _WORDS[word] for word in _PLAIN.split()}
 _OCCASION_WORDS = {word: name for name, words in _OCCASIONS.items() for word in words.split()}
 
 
 def category_of(title: str) -> str:
     """Return the category a title suggests, `OTHER` when it suggests none."""
     words = re.findall(r"[A-Z]+", title.upper().replace("T-LIGHT", "TLIGHT"))
-    for word in words:
-        if word in _OCCASION_WORDS:
-            return _OCCASION_WORDS[word]
+    for first in (_OCCASION_WORDS, _PLAIN_WORDS):
+        for word in words:
+            if word in first:
+                return first[word]
     return next((_WORDS[word] for word in reversed(words) if word in _WORDS), OTHER)

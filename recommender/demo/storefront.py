@@ -69,7 +69,7 @@ def home() -> str:
     """Show the front page."""
     goods = _goods()
     return render(
-        "home.html", categories=goods.categories()[:12], goods=goods, best=goods.best(12), layer=[]
+        "home.html", categories=goods.categories()[:12], goods=goods, best=goods.best(10), layer=[]
     )
 
 
@@ -178,6 +178,15 @@ def thanks() -> str | AnyResponse:
     value = _price(_total(lines), lines[0][0].currency) if lines else 0
     event = _event("purchase", *zip(*lines, strict=True), transaction_id=order_id, value=value)
     return render("thanks.html", order_id=order_id, lines=lines, total=_total(lines), layer=[event])
+
+
+@blueprint.post("/visitor")
+def change_visitor() -> AnyResponse:
+    """Become somebody new: the widget draws another visitor, and so perhaps another arm."""
+    response = redirect("/", 303)
+    response.delete_cookie("rcm_vid")
+    session.clear()
+    return response
 
 
 @blueprint.get("/healthz")

@@ -28,7 +28,7 @@ from recommender.web.console_session import current_visit, sign_in, sign_out, si
 from recommender.web.context import services
 
 blueprint = Blueprint("console", __name__, url_prefix="/console")
-LATEST_EVENTS = 25
+LATEST_EVENTS = 15
 
 
 @blueprint.get("/login")
@@ -63,7 +63,12 @@ def overview() -> str:
     shop = current_visit().shop
     seen = preview(shop, database=services().database, now=services().now())
     standing = figures.standing(shop, seen) if seen is not None and seen.evidence.sums else None
-    return _page("overview", standing=standing, latest=_latest_events(shop)[:1])
+    return _page(
+        "overview",
+        standing=standing,
+        has_events=standing is None and bool(_latest_events(shop)),
+        share=figures.treated_share(shop),
+    )
 
 
 @blueprint.get("/statements")
@@ -162,4 +167,4 @@ def _last_training(shop: Shop) -> figures.Training | None:
     newest = sa.select(rows).where(rows.c.shop_id == shop.shop_id)
     with services().database.connect() as connection:
         row = connection.execute(newest.order_by(rows.c.finished_at.desc()).limit(1)).first()
-    return None if row is None else figures.training(row._mapping, shop)
+    return None if row is None else figures.training(row._asdict(), shop)

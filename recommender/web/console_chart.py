@@ -19,10 +19,11 @@ class Look(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A labelled place on an axis."""
+    """A labelled place on an axis; `anchor` says which end of the label stands there."""
 
     at: float
     label: str
+    anchor: str = "middle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Chart:
     zero: float
     declared: float | None
     declared_label: str
+    declared_label_at: float
     last: tuple[float, float, float, float]
     y_ticks: list[Tick]
     x_ticks: list[Tick]
@@ -93,7 +95,11 @@ def draw_chart(
         line=_points([(x(look.day), y(look.estimate)) for look in looks]),
         zero=y(0),
         declared=None if declared is None else y(declared),
-        declared_label="" if declared is None else f"simulated true effect {declared * 100:+.1f} %",
+        declared_label=_declared_label(declared),
+        # On the side of its line where the newest estimate is not.
+        declared_label_at=0
+        if declared is None
+        else y(declared) + (18 if newest.estimate > declared else -8),
         last=(x(newest.day), y(newest.low), y(newest.estimate), y(newest.high)),
         y_ticks=[
             Tick(y(number * step), f"{number * step * 100:+g} %" if number else "0 %")
@@ -101,6 +107,12 @@ def draw_chart(
         ],
         x_ticks=_day_ticks(looks, x, most=max(2, width // 180)),
     )
+
+
+def _declared_label(declared: float | None) -> str:
+    if declared is None:
+        return ""
+    return f"simulated true effect: {f'{declared * 100:+.1f} %' if declared else 'none'}"
 
 
 def _scale(looks: Sequence[Look], declared: float | None) -> tuple[float, float, float]:
@@ -115,7 +127,9 @@ def _scale(looks: Sequence[Look], declared: float | None) -> tuple[float, float,
     values += [look.high for look in settled[len(settled) // 2 :]]
     span = max(max(values) - min(values), 0.01)
     step = _round_step(span / 5)
-    return math.floor(min(values) / step) * step, math.ceil(max(values) / step) * step, step
+    # A step on either side keeps the line of no difference off the frame.
+    lowest, highest = min(*values, -step), max(*values, step)
+    return math.floor(lowest / step) * step, math.ceil(highest / step) * step, step
 
 
 def _round_step(size: float) -> float:
@@ -127,10 +141,12 @@ def _round_step(size: float) -> float:
 def _day_ticks(looks: Sequence[Look], x: Callable[[dt.date], float], *, most: int) -> list[Tick]:
     days = (looks[-1].day - looks[0].day).days
     step = max(1, math.ceil(days / most))
-    return [
-        Tick(x(day), f"{day.day} {day:%b}")
-        for day in (looks[0].day + dt.timedelta(days=i) for i in range(0, days + 1, step))
-    ]
+    ticks = []
+    for number in range(0, days + 1, step):
+        day = looks[0].day + dt.timedelta(days=number)
+        anchor = "start" if not number else "end" if number + step / 2 > days else "middle"
+        ticks.append(Tick(x(day), f"{day.day} {day:%b}", anchor))
+    return ticks
 
 
 def _points(places: Sequence[tuple[float, float]]) -> str:

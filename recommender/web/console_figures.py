@@ -2,7 +2,7 @@
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -11,6 +11,7 @@ from recommender.billing import wording
 from recommender.billing.archive import Settlement
 from recommender.billing.months import parse_month
 from recommender.billing.preview import Preview
+from recommender.billing.pricing import MIN_BUYERS
 from recommender.records import Arm, Event, Shop
 from recommender.uplift import revenue
 from recommender.uplift.behaviour import HEAD_SHARE, Behaviour
@@ -18,12 +19,15 @@ from recommender.uplift.estimate import estimate_over_time
 from recommender.web.console_chart import Chart, draw_chart, to_looks
 
 MOST_LOOKS = 60
+MIN_VISITS = 100
+"""Below this a difference in percent would only show chance."""
 _EXCLUDED = {
     revenue.NO_VISITOR: "no visitor known: neither the order nor a browser named one",
     revenue.NOT_EXPOSED: "the visitor never reached a recommendation",
     revenue.BEFORE_EXPOSURE: "placed before the visitor's first recommendation",
     revenue.UNKNOWN_ORDER: "refunds of orders from before the contract",
 }
+_TASKS = {"path": "After a path of views", "basket": "Beside a basket"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,46 +60,62 @@ def behaviour_cards(behaviour: Mapping[Arm, Behaviour], currency: str) -> list[C
     def share(value: float) -> str:
         return wording.percent(value, 2 if value < 0.1 else 1)
 
-    return [
-        _card(
+    seen = min(on.visits, off.visits) >= MIN_VISITS
+    bought = min(on.converted, off.converted) >= MIN_BUYERS
+    rows: list[tuple[str, str, float | None, float | None, Callable[[float], str], bool]] = [
+        (
             "Pages per visit",
             "Pages seen in a visit",
-            (on.pages_per_visit, off.pages_per_visit),
-            lambda pages: f"{pages:.2f}",
+            on.pages_per_visit,
+            off.pages_per_visit,
+            "{:.2f}".format,
+            seen,
         ),
-        _card(
+        (
             "Conversion rate",
             "Visitors who ordered",
-            (on.conversion_rate, off.conversion_rate),
+            on.conversion_rate,
+            off.conversion_rate,
             share,
+            bought,
         ),
-        _card(
+        (
             "Average basket",
             "Net revenue of an order",
-            (on.average_basket_minor, off.average_basket_minor),
+            on.average_basket_minor,
+            off.average_basket_minor,
             money,
+            bought,
         ),
-        _card(
+        (
             "Tail share of sales",
-            f"Units outside the best-selling {HEAD_SHARE:.0%} of items",
-            (on.tail_share, off.tail_share),
+            f"Units outside the best-selling {wording.percent(HEAD_SHARE, 0)} of items",
+            on.tail_share,
+            off.tail_share,
             share,
+            bought,
         ),
     ]
+    return [_card(*row) for row in rows]
 
 
-def _card(title: str, note: str, values: tuple[float | None, float | None], write: Any) -> Card:
-    on, off = values
+def _card(
+    title: str,
+    note: str,
+    on: float | None,
+    off: float | None,
+    write: Callable[[float], str],
+    is_enough: bool,
+) -> Card:
     largest = max(on or 0, off or 0) or 1
-    change = None if on is None or not off else on / off - 1
-    rounded = 0.0 if change is None else round(change, 3)
+    change = round(on / off - 1, 3) if is_enough and on is not None and off else None
     return Card(
         title=title,
         note=note,
         with_value="–" if on is None else write(on),
         without_value="–" if off is None else write(off),
-        change="" if change is None else f"{rounded * 100:+.1f} %",
-        direction="same" if not rounded else "up" if rounded > 0 else "down",
+        change="" if change is None else f"{change * 100:+.1f} %",
+        direction="same" if not change else "up" if change > 0 else "down",
         with_bar=round(100 * (on or 0) / largest, 1),
         without_bar=round(100 * (off or 0) / largest, 1),
     )
@@ -195,13 +215,19 @@ def _prices(shop: Shop, preview: Preview) -> list[Price]:
 
 def _facts(shop: Shop, preview: Preview) -> list[tuple[str, str]]:
     """Return what makes the figures trustworthy, or not."""
-    behaviour = preview.measured.behaviour
-    with_them, without = behaviour[Arm.TREATMENT].visitors, behaviour[Arm.CONTROL].visitors
-    facts = [("Visitors", f"{with_them:,} with and {without:,} without recommendations")]
+    on, off = (preview.measured.behaviour[arm] for arm in (Arm.TREATMENT, Arm.CONTROL))
+    facts = [
+        ("Visitors", f"{on.visitors:,} with and {off.visitors:,} without recommendations"),
+        ("Buyers", f"{on.converted:,} and {off.converted:,}; each group needs {MIN_BUYERS}"),
+    ]
+    shares = {stratum.stratum: stratum.treatment_share_ppm for stratum in shop.strata}
     for check in preview.bill.split:
-        verdict = "off: billing is frozen" if check.mismatch else "as agreed"
+        came = check.treatment / max(1, check.treatment + check.control)
+        meant = wording.percent(shares[check.stratum] / 1_000_000)
+        verdict = "off, billing is frozen" if check.mismatch else "as agreed"
         name = "Split" if len(preview.bill.split) == 1 else f"Split, stratum {check.stratum}"
-        facts.append((name, f"{verdict} (chance of such a split: {check.p:.2g})"))
+        text = f"{wording.percent(came, 2)} came into the group with recommendations, {meant} "
+        facts.append((name, f"{text} were meant to: {verdict} (p = {check.p:.2g})"))
     for reason, orders in sorted(preview.measured.excluded.items()):
         counted = (
             f"{orders.orders:,} × {wording.amount(orders.revenue_minor, shop.currency)} in all"
@@ -279,22 +305,28 @@ class Training:
 
 def training(row: Mapping[str, Any], shop: Shop) -> Training:
     """Return the last training as the page shows it."""
-    figures = []
-    for task, measured in row["metrics"].get("tasks", {}).items():
-        blend = measured["blend"]
-        figures.append(
-            (
-                {"path": "After a path of views", "basket": "Beside a basket"}.get(task, task),
-                f"the next item is among 20 recommended in {blend['hit_rate@20']:.1%} of cases; "
-                f"{blend['tail_share@20']:.0%} of them from the long tail",
-            )
-        )
+    figures = [
+        (_TASKS.get(task, task), _quality(measured["blend"]))
+        for task, measured in row["metrics"].get("tasks", {}).items()
+    ]
     return Training(
         finished_at=moment(row["finished_at"], shop),
         published=row["published"],
         reason=row["reason"],
         figures=figures,
     )
+
+
+def _quality(blend: Mapping[str, float]) -> str:
+    return (
+        f"the next item is among 20 recommended in {blend['hit_rate@20']:.1%} of cases; "
+        f"{blend['tail_share@20']:.0%} of what is recommended is from the long tail"
+    )
+
+
+def treated_share(shop: Shop) -> str:
+    """Write the share of visitors who see recommendations now: "90 %"."""
+    return f"{shop.current_stratum.treatment_share_ppm / 10_000:g} %"
 
 
 def moment(at: dt.datetime, shop: Shop, *, seconds: bool = False) -> str:

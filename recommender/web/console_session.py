@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from flask import g, redirect, session, url_for
-from werkzeug.wrappers import Response
+from flask import g, make_response, redirect, session, url_for
 
 from recommender import tables
 from recommender.records import Shop
@@ -47,18 +46,12 @@ def signed_in(view: Callable[..., Any]) -> Callable[..., Any]:
             sign_out()
             return redirect(url_for("console.login"))
         g.visit = Visit(user, services().shops.by_id(user.shop_id))
-        response = Response.force_type(_response(view(**arguments)))
+        response = make_response(view(**arguments))
         # What one person saw must not come back from the cache of a shared machine.
         response.headers["Cache-Control"] = "no-store"
         return response
 
     return guarded
-
-
-def _response(result: Any) -> Response:
-    from flask import current_app
-
-    return current_app.make_response(result)
 
 
 def current_visit() -> Visit:

@@ -73,6 +73,8 @@ class Load:
     def _send(self) -> None:
         while not self._stop.is_set():
             self._deliver([make_event() for _ in range(self._batch)])
+            # Leaves the processor to the processes that are under test.
+            self._stop.wait(0.003)
 
     def _deliver(self, events: Sequence[Event]) -> None:
         deadline = time.monotonic() + 25

@@ -3,6 +3,7 @@
 import { webcrypto } from "node:crypto";
 
 globalThis.crypto ??= webcrypto;
+const setTimer = globalThis.setTimeout;
 
 /** Behaves like localStorage: strings only, optionally with a limited number of entries. */
 export class MemoryStorage {
@@ -50,6 +51,8 @@ export function openPage() {
   page.document.visibilityState = "visible";
   Object.assign(globalThis, page);
   setNavigator({});
+  // As in a browser, a timer that still runs keeps nobody from leaving.
+  globalThis.setTimeout = (...told) => setTimer(...told).unref();
   globalThis.location = { pathname: "/somewhere" };
   return {
     ...page,

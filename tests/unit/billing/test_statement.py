@@ -103,8 +103,8 @@ def test_amounts_and_dates_read_well() -> None:
     assert amount(-5, "EUR") == "-0.05 EUR"
     assert amount(1_234_567, "JPY") == "1,234,567 JPY"
     assert amount(1_234_567, "KWD") == "1,234.567 KWD"
-    assert percent(Fraction(234, 10_000)) == "2.3 %"
-    assert percent(Decimal("0.1")) == "10.0 %"
+    assert percent(Fraction(234, 10_000)) == "2.3\u00a0%"
+    assert percent(Decimal("0.1")) == "10.0\u00a0%"
     assert day(dt.date(2027, 3, 1)) == "1 March 2027"
     assert period(dt.date(2027, 3, 1), dt.date(2027, 3, 31)) == "1–31 March 2027"
 
@@ -112,7 +112,7 @@ def test_amounts_and_dates_read_well() -> None:
 def sentence(sums: list[DailySum], share_ppm: int = 500_000) -> str:
     stratum = Stratum("shop_1", 1, "5a17", share_ppm, CLOSED_AT)
     result = estimate(sums, alpha=Decimal("0.05"), n_star=10_000)
-    return result_sentence(result, contract(), [stratum])
+    return result_sentence(result, contract(), [stratum]).replace("\u00a0", " ")
 
 
 def test_the_sentence_says_more_less_or_not_proven() -> None:

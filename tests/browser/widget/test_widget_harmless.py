@@ -1,0 +1,164 @@
+"""The page is the shop's: whatever fails, it stays whole, and a switch ends it all."""
+
+import pytest
+from conftest import Store
+from playwright.sync_api import expect
+from shop_pages import FILLER, HERO, PRODUCT, slot, snippet, view_item
+from widget_stub import SITE_KEY
+
+pytestmark = pytest.mark.browser
+
+GLOBALS = """() => {
+  const frame = document.createElement("iframe");
+  document.body.append(frame);
+  const clean = frame.contentWindow;
+  const changed = [];
+  for (const name of Object.getOwnPropertyNames(window))
+    if (!(name in clean) && isNaN(name)) changed.push(name);
+  for (const [path, ours, theirs] of [
+    ["Array.prototype", Array.prototype, clean.Array.prototype],
+    ["XMLHttpRequest.prototype", XMLHttpRequest.prototype, clean.XMLHttpRequest.prototype],
+    ["Element.prototype", Element.prototype, clean.Element.prototype],
+    ["Node.prototype", Node.prototype, clean.Node.prototype],
+    ["History.prototype", History.prototype, clean.History.prototype],
+    ["window", window, clean],
+  ])
+    for (const name of Object.getOwnPropertyNames(theirs)) {
+      const native = Object.getOwnPropertyDescriptor(ours, name)?.value;
+      if (typeof native === "function" && !/\\[native code\\]/.test(native)) changed.push(path + name);
+    }
+  frame.remove();
+  return changed.sort();
+}"""
+
+
+def test_one_global_and_nothing_patched(store: Store) -> None:
+    store.put("/", HERO + slot("home"))
+    tab = store.open("/")
+    tab.wait_for_selector("[data-recommender-state=drawn]")
+    assert tab.evaluate(GLOBALS) == ["recommender"]
+
+
+def test_the_kill_switch_ends_everything(store: Store) -> None:
+    store.api.config["enabled"] = False
+    store.put("/p", PRODUCT + slot("product"), data_layer=[view_item("sku-4")])
+    tab = store.open("/p")
+    tab.wait_for_function("window.recommender?.version")
+    tab.wait_for_timeout(2500)
+    tab.evaluate("recommender('event', 'add_to_cart', { items: [{ item_id: 'a' }] })")
+    assert store.api.slates == []
+    assert store.api.events == []
+    assert tab.evaluate("Object.hasOwn(dataLayer, 'push')") is False
+    assert tab.evaluate("Object.hasOwn(history, 'pushState')") is False
+    assert tab.evaluate("localStorage.length + sessionStorage.length") == 0
+    assert store.context.cookies() == []
+    assert tab.locator("[data-recommender]").evaluate("slot => slot.shadowRoot") is None
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["no server", "settings fail", "slates fail", "slates are late", "slates are nonsense"],
+)
+def test_a_failing_service_leaves_the_page_whole(store: Store, fault: str) -> None:
+    told = {}
+    if fault == "no server":
+        told["api"] = "http://127.0.0.1:9"
+    store.api.config_status = 500 if fault == "settings fail" else 200
+    store.api.slate_status = 503 if fault == "slates fail" else 200
+    store.api.slate_delay_seconds = 10 if fault == "slates are late" else 0
+    if fault == "slates are nonsense":
+        store.api.items = [{"id": 7}, None, "x"]  # type: ignore[list-item]
+    store.put("/", HERO + FILLER + slot("home", "<p>of the shop</p>"), **told)
+    tab = store.open("/")
+    tab.wait_for_timeout(2500)
+    expect(tab.get_by_text("of the shop")).to_be_visible()
+    expect(tab.get_by_role("region")).to_have_count(0)
+    section = tab.locator("section.strip-of-shop").bounding_box()
+    assert section is not None
+    assert section["height"] < 100, "the room that was reserved is given back"
+    expect(tab.get_by_text("since 1987")).to_be_visible()
+    assert not [fault for fault in store.faults if fault.startswith("error: Error")]
+    store.faults.clear()  # the browser tells of the failed requests
+
+
+def test_room_in_the_shoppers_sight_is_given_back_when_it_is_out_of_sight(store: Store) -> None:
+    store.api.slate_status = 503
+    store.put("/", HERO + slot("home") + FILLER)
+    tab = store.open("/")
+    tab.wait_for_selector("[data-recommender] >> section.blank", state="attached")
+    kept = tab.locator("[data-recommender]").bounding_box()
+    assert kept is not None
+    assert kept["height"] > 300
+    tab.set_viewport_size({"width": 1280, "height": 300})
+    expect(tab.locator("[data-recommender]")).to_have_attribute("data-recommender-state", "empty")
+    store.faults.clear()  # the browser tells of the failed request
+
+
+def test_an_outage_of_the_settings_does_not_lose_a_known_shoppers_events(store: Store) -> None:
+    store.put("/", PRODUCT)
+    tab = store.open("/")
+    store.until(lambda: len(store.api.events) == 1)
+    store.api.config_status = 503
+    tab.reload()
+    store.until(lambda: len(store.api.events) == 2)
+    store.faults.clear()  # the browser tells of the failed request
+
+
+def test_a_snippet_pasted_twice_counts_once(store: Store) -> None:
+    store.put("/", slot("home") + snippet(store.api_origin), head=snippet(store.api_origin))
+    tab = store.open("/")
+    store.until(lambda: "impression" in store.api.types())
+    tab.wait_for_timeout(500)
+    assert store.api.types() == ["page_view", "impression"]
+    assert len(store.api.slates) == 1
+
+
+def test_a_snippet_without_a_key_does_nothing(store: Store) -> None:
+    store.put("/", slot("home"), api="http://127.0.0.1:9")
+    html, headers = store.shop.pages["/"]
+    bare = html.replace("http://127.0.0.1:9", store.api_origin).replace(
+        f'data-shop="{SITE_KEY}"', ""
+    )
+    store.shop.pages["/"] = (bare, headers)
+    tab = store.open("/")
+    tab.wait_for_load_state("networkidle")
+    assert tab.evaluate("window.recommender") is None
+
+
+def test_after_three_faults_of_ours_we_are_off_for_the_page(store: Store) -> None:
+    store.put("/", "".join(slot("home") for _ in range(4)))
+    store.put("/other", slot("home"))
+    store.context.add_init_script(
+        """if (location.pathname === "/")
+             Element.prototype.attachShadow = undefined, Document.prototype.createElement =
+               new Proxy(document.createElement, { apply() { throw new Error("sabotage") } });"""
+    )
+    tab = store.open("/")
+    tab.wait_for_function("sessionStorage.getItem('rcm_off') === '/'")
+    requests = len(store.api.slates) + len(store.api.events)
+    tab.evaluate("recommender('event', 'search', { search_term: 'x' })")
+    tab.reload()
+    tab.wait_for_timeout(2500)
+    assert len(store.api.slates) + len(store.api.events) == requests
+    assert store.faults == ["debug: [recommender] Error: sabotage"] * 3
+    store.faults.clear()
+    tab.goto(f"{store.origin}/other")
+    tab.wait_for_selector("[data-recommender-state=drawn]")
+
+
+def test_the_released_file_works_with_integrity(store: Store) -> None:
+    import base64
+    import hashlib
+
+    from widget_stub import STATIC
+
+    [released] = STATIC.glob("widget-*.js")
+    digest = base64.b64encode(hashlib.sha384(released.read_bytes()).digest()).decode()
+    store.put("/", slot("home"))
+    html, headers = store.shop.pages["/"]
+    pinned = html.replace(
+        "/widget.js\"", f'/{released.name}" integrity="sha384-{digest}" crossorigin="anonymous"'
+    )
+    store.shop.pages["/"] = (pinned, headers)
+    tab = store.open("/")
+    tab.wait_for_selector("[data-recommender-state=drawn]")

@@ -1,0 +1,160 @@
+"""Control and treatment walk the same path; only what is drawn differs."""
+
+import pytest
+from conftest import Store
+from playwright.sync_api import Page, expect
+from shop_pages import FILLER, HERO, slot
+
+pytestmark = pytest.mark.browser
+
+HIDE = """
+window.seen = "visible";
+Object.defineProperty(Document.prototype, "visibilityState", { get: () => window.seen });
+window.show = (state) => {
+  window.seen = state;
+  document.dispatchEvent(new Event("visibilitychange"));
+};
+"""
+
+
+def give(store: Store, arm: str) -> None:
+    store.api.share({"treatment": 1_000_000, "control": 0}[arm])
+
+
+def test_control_sees_the_page_as_it_was_and_is_counted(store: Store) -> None:
+    give(store, "control")
+    store.put("/", HERO + slot("home", "<p>of the shop</p>") + slot("cart"))
+    tab = store.open("/")
+    impressions = store.until(lambda: len(store.api.of_type("impression")) == 2)
+    assert impressions
+    assert {slate["placement"]: slate["arm"] for slate in store.api.slates} == {
+        "home": "control",
+        "cart": "control",
+    }
+    for event, slate in zip(store.api.of_type("impression"), store.api.slates, strict=True):
+        assert event["slate_id"] == slate["slate_id"]
+        assert event["placement"] == slate["placement"]
+        assert event["items"] == []
+    expect(tab.get_by_text("of the shop")).to_be_visible()
+    expect(tab.get_by_role("region")).to_have_count(0)
+    empty = tab.locator("[data-recommender=cart]").bounding_box()
+    assert empty is not None
+    assert empty["height"] == 0
+
+
+def test_treatment_is_counted_with_what_it_saw(store: Store) -> None:
+    store.put("/", HERO + slot("home"))
+    store.open("/")
+    store.until(lambda: store.api.of_type("impression"))
+    [impression] = store.api.of_type("impression")
+    assert impression["slate_id"] == store.api.slates[0]["slate_id"]
+    assert impression["placement"] == "home"
+    assert [item["item_id"] for item in impression["items"]] == [f"sku-{i}" for i in range(10)]
+
+
+def half_height(tab: Page) -> float:
+    """Half the nominal height at 1,160 px content width: (card + 11.875 em) / 2."""
+    em = tab.evaluate("document.querySelector('[data-recommender]').clientWidth") / 16
+    return float((min(15, (em - 4) / 5) + 11.875) * 16 / 2)
+
+
+@pytest.mark.parametrize("arm", ["treatment", "control"])
+def test_both_arms_are_judged_by_the_same_half(store: Store, arm: str) -> None:
+    give(store, arm)
+    store.put("/", FILLER + slot("home") + FILLER)
+    tab = store.open("/")
+    store.until(lambda: store.api.slates)
+    top = tab.evaluate("document.querySelector('[data-recommender]').getBoundingClientRect().top")
+    half = half_height(tab)
+    tab.evaluate("y => scrollTo(0, y)", top - 800 + half - 12)
+    tab.wait_for_timeout(1500)
+    assert "impression" not in store.api.types()
+    tab.evaluate("y => scrollTo(0, y)", top - 800 + half + 12)
+    store.until(lambda: "impression" in store.api.types())
+
+
+@pytest.mark.parametrize("arm", ["treatment", "control"])
+def test_a_glance_is_no_impression(store: Store, arm: str) -> None:
+    give(store, arm)
+    store.put("/", FILLER + slot("home") + FILLER + FILLER)
+    tab = store.open("/")
+    store.until(lambda: store.api.slates)
+    for _ in range(3):
+        tab.evaluate("document.querySelector('[data-recommender]').scrollIntoView()")
+        tab.wait_for_timeout(400)
+        tab.evaluate("scrollTo(0, 0)")
+        tab.wait_for_timeout(100)
+    tab.wait_for_timeout(2300)
+    assert "impression" not in store.api.types()
+
+
+@pytest.mark.parametrize("arm", ["treatment", "control"])
+def test_a_hidden_tab_sees_nothing(store: Store, arm: str) -> None:
+    give(store, arm)
+    store.context.add_init_script(HIDE)
+    store.put("/", slot("home"))
+    tab = store.open("/")
+    store.until(lambda: store.api.slates)
+    tab.evaluate("show('hidden')")
+    tab.wait_for_timeout(1500)
+    assert "impression" not in store.api.types()
+    tab.evaluate("show('visible')")
+    store.until(lambda: store.api.of_type("impression"))
+
+
+def test_nothing_happens_before_anybody_looks(store: Store) -> None:
+    store.context.add_init_script(HIDE + "window.seen = 'hidden';")
+    store.put("/", slot("home"))
+    tab = store.open("/")
+    tab.wait_for_function("window.recommender?.version")
+    tab.wait_for_timeout(500)
+    assert store.api.slates == []
+    assert store.visitor_id() == ""
+    tab.evaluate("show('visible')")
+    store.until(lambda: store.api.slates)
+    store.until(lambda: store.api.types().count("page_view") == 1)
+
+
+@pytest.mark.parametrize("arm", ["treatment", "control"])
+def test_without_sha256_in_the_browser_the_server_decides(store: Store, arm: str) -> None:
+    give(store, arm)
+    store.put("/", HERO + slot("home"))
+    tab = store.open("/", host="shop.test")
+    assert tab.evaluate("crypto.subtle === undefined")
+    store.until(lambda: store.api.of_type("impression"))
+    assert store.api.slates[0]["arm"] == arm
+    expect(tab.get_by_role("region")).to_have_count(1 if arm == "treatment" else 0)
+
+
+def test_the_arm_stays_with_the_visitor(store: Store) -> None:
+    store.api.share(500_000)
+    store.put("/", slot("home"))
+    tab = store.open("/")
+    for n in range(1, 4):
+        store.until(lambda n=n: len(store.api.slates) == n)  # type: ignore[misc]
+        tab.reload()
+    assert len({slate["visitor_id"] for slate in store.api.slates}) == 1
+    assert len({slate["arm"] for slate in store.api.slates}) == 1
+
+
+def test_a_slate_that_would_show_nothing_counts_in_neither_arm(store: Store) -> None:
+    store.api.items = store.api.items[:1]
+    store.put("/", slot("home"))
+    tab = store.open("/")
+    store.until(lambda: store.api.slates)
+    tab.wait_for_timeout(3500)
+    assert "impression" not in store.api.types()
+
+
+def test_clicks_are_told(store: Store) -> None:
+    store.put("/", slot("home"))
+    store.put("/product/sku-1", "<h1>Backpack</h1>")
+    tab = store.open("/")
+    tab.get_by_role("link").nth(1).click()
+    tab.wait_for_url("**/product/sku-1")
+    store.until(lambda: store.api.of_type("select_item"))
+    click = store.api.of_type("select_item")[0]
+    assert click["items"] == [{"item_id": "sku-1"}]
+    assert click["placement"] == "home"
+    assert click["slate_id"] == store.api.slates[0]["slate_id"]
+    assert click["page"] == "/"
