@@ -7,7 +7,6 @@ no child outlives it. Must not know what the roles do.
 
 import contextlib
 import dataclasses
-import fcntl
 import http.client
 import signal
 import socket
@@ -17,13 +16,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recommender.adapters.child_process import end_child, start_child
 from recommender.adapters.database import migrate, open_database
 from recommender.adapters.embedded_server import (
     configure_server,
+    lock_folder,
     server_folder,
     wait_until_ready,
 )
@@ -152,9 +151,7 @@ def run_all(
         UnavailableError: Another supervisor uses this home, the web's port is taken, or a part
             does not start.
     """
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings.home.chmod(0o700)
-    with _home_lock(settings.home), stop_on_signals() as stop:
+    with lock_folder(settings.home), _server_lock(settings), stop_on_signals() as stop:
         _require_free_port(settings)
         supervisor = Supervisor(settings.child_environ(**metrics_environ(settings)))
         try:
@@ -233,6 +230,13 @@ def _with_redis(spec: ChildSpec, settings: Settings) -> ChildSpec:
     return dataclasses.replace(spec, environ=environ)
 
 
+def _server_lock(settings: Settings) -> contextlib.AbstractContextManager[None]:
+    # Two servers on one folder would destroy its data.
+    if settings.redis_url:
+        return contextlib.nullcontext()
+    return lock_folder(server_folder(settings.home))
+
+
 def _start_server(supervisor: Supervisor, settings: Settings) -> Settings:
     if settings.redis_url:
         return settings
@@ -247,21 +251,6 @@ def _migrate(settings: Settings) -> None:
         migrate(database)
     finally:
         database.dispose()
-
-
-@contextlib.contextmanager
-def _home_lock(home: Path) -> Iterator[None]:
-    run = home / "run"
-    run.mkdir(exist_ok=True)
-    with (run / "up.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UnavailableError(
-                f"The service runs already in {home}; end it first, or set RECOMMENDER_HOME",
-                code="already-running",
-            ) from error
-        yield
 
 
 def _require_free_port(settings: Settings) -> None:

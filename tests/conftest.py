@@ -22,14 +22,7 @@ from recommender.config import Settings
 from recommender.records import Shop
 from recommender.shops.directory import ShopDirectory
 from recommender.shops.registry import NewShop, ShopOrder, create_shop
-from world import SHOP_ORIGIN, STARTED_AT, Clock
-
-
-def missing(what: str) -> None:
-    """Skip at a desk; fail where everything must be there."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{what} is missing; scripts/test installs it")
-    pytest.skip(f"{what} is missing")
+from world import SHOP_ORIGIN, STARTED_AT, Clock, missing
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ write before it answers, and the URL of its socket. Must not know what is stored
 """
 
 import contextlib
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -146,16 +147,40 @@ def wait_until_ready(url: str, child: "subprocess.Popen[bytes]") -> None:
 
 
 @contextlib.contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask out of a private folder; made when absent.
+
+    Raises:
+        UnavailableError: Another process holds it.
+    """
+    _private_folder(folder)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UnavailableError(
+                f"The service runs already in {folder}; end it first, or set RECOMMENDER_HOME",
+                code="already-running",
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
 def running_server(folder: Path) -> Iterator[str]:
-    """Run a server on the data in `folder`; give its URL once it answers, and end it after."""
-    server = configure_server(folder)
-    with (folder / "server.log").open("ab") as log:
-        child = start_child(server.argv, output=log)
-    try:
-        wait_until_ready(server.url, child)
-        yield server.url
-    finally:
-        end_child(child, patience_seconds=STOP_SECONDS)
+    """Run a server on the data in `folder`; give its URL once it answers, and end it after.
+
+    Raises:
+        UnavailableError: The server does not start, or another one has this folder.
+    """
+    with lock_folder(folder):
+        server = configure_server(folder)
+        with (folder / "server.log").open("ab") as log:
+            child = start_child(server.argv, output=log)
+        try:
+            wait_until_ready(server.url, child)
+            yield server.url
+        finally:
+            end_child(child, patience_seconds=STOP_SECONDS)
 
 
 def _socket_path(folder: Path) -> Path:

@@ -22,7 +22,11 @@ import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from recommender.adapters.delta_sync import sync_commits
+from recommender.adapters.delta_sync import (
+    MAX_UNSYNCED_COMMITS,
+    discard_torn_commits,
+    sync_commits,
+)
 from recommender.adapters.event_rows import EVENT_SCHEMA, check_rows, events_to_table
 from recommender.errors import InconsistentError, InvalidInputError, UnavailableError
 from recommender.records import Event
@@ -36,11 +40,11 @@ _PARTITIONS = ["shop_id", "day"]
 _TABLE_SETTINGS = {
     # A commit a second would leave 86,400 small files of log a day for a month.
     "delta.logRetentionDuration": "interval 1 days",
+    # Done by `compact`, once the checkpoint that replaces the old log is on disk.
+    "delta.enableExpiredLogCleanup": "false",
     "delta.deletedFileRetentionDuration": "interval 24 hours",
 }
 _WRITER = WriterProperties(compression="ZSTD", compression_level=3)
-# A commit that was cut off from its sync is this near to the newest one.
-_MAX_UNSYNCED_COMMITS = 100
 
 _EVENT_KEY = ["shop_id", "day", "event_id"]
 # Of several copies the one received first counts; the further columns only break ties.
@@ -72,6 +76,16 @@ class DeltaEventLog:
         self._synced_version = -1
         self._duckdb: duckdb.DuckDBPyConnection | None = None
         self._of_thread = threading.local()
+
+    def recover(self) -> int:
+        """Take back what a power cut tore of the newest commits; return how many.
+
+        Call once before ingesting. Their events are still in the stream: only commits that are
+        whole on disk are ever told of.
+        """
+        with self._lock, self._delta_errors():
+            self._table = None
+            return 0 if self._folder is None else discard_torn_commits(self._folder)
 
     def committed_position(self, writer: str) -> int:
         """Return the highest position on disk for `writer`, 0 before the first commit.
@@ -171,6 +185,8 @@ class DeltaEventLog:
                 return
             log.optimize.compact(writer_properties=_WRITER)
             log.create_checkpoint()
+            self._sync_since(log.version() - MAX_UNSYNCED_COMMITS, log)
+            log.cleanup_metadata()
             log.vacuum(dry_run=False, full=True)
 
     def _refreshed(self) -> DeltaTable | None:
@@ -198,11 +214,13 @@ class DeltaEventLog:
 
     def _sync(self, log: DeltaTable) -> None:
         version = log.version()
-        if self._folder is None or version == self._synced_version:
-            return
-        first = max(self._synced_version + 1, version - _MAX_UNSYNCED_COMMITS)
-        sync_commits(self._folder, range(first, version + 1))
-        self._synced_version = version
+        if version > self._synced_version:
+            self._sync_since(max(self._synced_version + 1, version - MAX_UNSYNCED_COMMITS), log)
+            self._synced_version = version
+
+    def _sync_since(self, first: int, log: DeltaTable) -> None:
+        if self._folder is not None:
+            sync_commits(self._folder, range(max(0, first), log.version() + 1))
 
     @contextlib.contextmanager
     def _delta_errors(self) -> Iterator[None]:

@@ -86,7 +86,7 @@ def _view(document: InvoiceDocument) -> dict[str, Any]:
         "due_on": wording.day(document.due_on),
         "service": wording.period(document.service_from, document.service_through),
         "sentence": statement["sentence"],
-        "explanation": statement["bill"]["explanation"],
+        "explanation": statement["explanation"],
         "basis": _BASES[statement["contract"]["policy"]],
         "lines": _lines(statement, currency),
         "net": wording.amount(document.net_minor, currency),

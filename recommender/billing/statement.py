@@ -47,6 +47,9 @@ def build_statement(
         "schema": 1,
         "shop": {"shop_id": shop.shop_id, "name": shop.name, "country": shop.country},
         **figures(evidence, bill),
+        # Words may be put better one day; an old statement's figures must still be found again.
+        "sentence": result_sentence(bill.target.estimate, evidence.contract, evidence.strata),
+        "explanation": REASONS[bill.reason],
         "evidence_sha256": sha256(write_evidence(evidence)),
         "excluded_orders": [
             {"reason": reason, **asdict(orders)} for reason, orders in sorted(excluded.items())
@@ -104,9 +107,7 @@ def figures(evidence: Evidence, bill: Bill) -> dict[str, Any]:
             "due_minor": bill.due_minor,
             "left_minor": bill.left_minor,
             "reason": bill.reason.value,
-            "explanation": REASONS[bill.reason],
         },
-        "sentence": result_sentence(target.estimate, evidence.contract, evidence.strata),
     }
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import click
 
-from recommender.bootstrap import bootstrap
+from recommender.bootstrap import Services, bootstrap
 from recommender.cli.common import make_progress
 from recommender.config import Settings
-from recommender.demo.load import SHOP_NAME, prepare_demo, storefront_url
+from recommender.demo.load import prepare_demo, settle_past_months
 from recommender.demo.notes import DemoNotes, demo_folder
-from recommender.errors import UnavailableError
+from recommender.demo.register import SHOP_NAME, storefront_url
+from recommender.errors import RecommenderError, UnavailableError
 from recommender.supervise import ChildSpec, run_all
-from recommender.telemetry import configure_logging
+from recommender.telemetry import configure_logging, get_logger
 
 
 @click.command()
@@ -28,11 +29,12 @@ def demo() -> None:
     configure_logging(service="demo")
     settings = Settings.from_environ()
     _require_free_port(settings)
-    notes = _prepare(settings)
+    services = bootstrap(settings)
+    notes = _prepare(services)
     run_all(
         settings,
         extra=[storefront_child(settings)],
-        on_ready=partial(_print_addresses, notes=notes),
+        on_ready=partial(_when_ready, services=services, notes=notes),
     )
 
 
@@ -53,18 +55,23 @@ def storefront_child(settings: Settings) -> ChildSpec:
     )
 
 
-def _prepare(settings: Settings) -> DemoNotes:
-    services = bootstrap(settings)
+def _prepare(services: Services) -> DemoNotes:
+    with make_progress() as bar:
+        task = bar.add_task("Looking for the demo shop", total=5)
+
+        def tell(step: str) -> None:
+            bar.update(task, description=step, advance=1)
+
+        return prepare_demo(services, tell=tell)
+
+
+def _when_ready(settings: Settings, *, services: Services, notes: DemoNotes) -> None:
+    _print_addresses(settings, notes)
     try:
-        with make_progress() as bar:
-            task = bar.add_task("Looking for the demo shop", total=5)
-
-            def tell(step: str) -> None:
-                bar.update(task, description=step, advance=1)
-
-            return prepare_demo(services, tell=tell)
-    finally:
-        services.database.dispose()
+        settle_past_months(services, notes)
+    except RecommenderError as error:
+        # The shop and its console work without; a later start tries again.
+        get_logger().warning("months-not-settled", code=error.code, reason=str(error))
 
 
 def _require_free_port(settings: Settings) -> None:
@@ -81,7 +88,7 @@ def _require_free_port(settings: Settings) -> None:
             ) from error
 
 
-def _print_addresses(settings: Settings, *, notes: DemoNotes) -> None:
+def _print_addresses(settings: Settings, notes: DemoNotes) -> None:
     public = settings.public_url
     lines = [
         "",

@@ -17,6 +17,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from recommender import tables
 from recommender.bootstrap import Services
+from recommender.errors import InvalidInputError, NotFoundError, UnavailableError
 from recommender.records import Shop
 from recommender.telemetry import get_logger
 
@@ -35,7 +36,8 @@ def run_schedule(services: Services, *, stop: threading.Event) -> None:
     growth = GrowthWatch(services)
     hourly = CronTrigger(minute=20, timezone=dt.UTC)
     scheduler.add_job(compact, hourly, [services], executor="tidy")
-    scheduler.add_job(growth.train_grown, IntervalTrigger(minutes=1), next_run_time=services.now())
+    minutely = IntervalTrigger(minutes=1, timezone=dt.UTC)
+    scheduler.add_job(growth.train_grown, minutely, next_run_time=services.now())
     scheduler.add_job(train_all, CronTrigger(hour=3, timezone=dt.UTC), [services])
     scheduler.add_job(measure_all, CronTrigger(hour=4, timezone=dt.UTC), [services])
     # Again on the days after, for what failed: a month that is settled stays as it is.
@@ -152,6 +154,9 @@ def _attempt(job: str, shop_id: str, work: Callable[[], None]) -> None:
     log = get_logger().bind(job=job, shop_id=shop_id)
     try:
         work()
+    except (InvalidInputError, NotFoundError, UnavailableError) as error:
+        # A shop without contract or events; a server that is away until the next time.
+        log.warning("job-not-done", code=error.code, reason=str(error))
     except Exception:  # the other shops' work must go on
         log.exception("job-failed")
     else:

@@ -36,13 +36,18 @@ def serve() -> None:
 
     configure_logging(service="web")
     settings = Settings.from_environ()
+    warn_without_proxy(settings)
+    serve(settings, settings.child_environ(**metrics_environ(settings)))
+
+
+def warn_without_proxy(settings: Settings) -> None:
+    """Log a warning when the web server would face the network by itself."""
     if settings.host not in _LOOPBACK and not settings.trust_proxy_hops:
         get_logger().warning(
             "no-proxy",
             advice="Slow clients can block a web server that is open to the network: put a "
             "buffering proxy in front and set RECOMMENDER_TRUST_PROXY_HOPS",
         )
-    serve(settings, settings.child_environ(**metrics_environ(settings)))
 
 
 @click.command()
@@ -52,6 +57,9 @@ def ingest() -> None:
     from recommender.supervise import stop_on_signals
 
     services = make_services(service="ingest")
+    torn = services.event_log.recover()
+    if torn:
+        get_logger().warning("torn-commits-discarded", commits=torn)
     with stop_on_signals() as stop:
         run(
             services.state,

@@ -91,7 +91,7 @@ def search() -> str:
     return render("search.html", term=term, shelf=shelf, layer=layer)
 
 
-@blueprint.get("/p/<item_id>")
+@blueprint.get("/p/<path:item_id>")
 def product(item_id: str) -> str:
     """Show a product."""
     good = _goods().get(item_id) or abort(404)
@@ -103,7 +103,7 @@ def product(item_id: str) -> str:
     )
 
 
-@blueprint.get("/image/<item_id>.svg")
+@blueprint.get("/image/<path:item_id>.svg")
 def image(item_id: str) -> Response:
     """Draw a product."""
     good = _goods().get(item_id) or abort(404)
@@ -119,14 +119,14 @@ def change_cart() -> AnyResponse:
     """Put a product into the cart, or set its quantity; 0 takes it out."""
     good = _goods().get(request.form.get("item_id", "")) or abort(404)
     quantity = _quantity(request.form.get("quantity", "1"))
-    cart = dict(session.get("cart", {}))
+    cart = _cart()
     is_set = "set" in request.form
     total = quantity if is_set else cart.get(good.item_id, 0) + quantity
     if total and (good.item_id in cart or len(cart) < MAX_LINES):
         cart[good.item_id] = min(total, MAX_QUANTITY)
     elif not total:
         cart.pop(good.item_id, None)
-    session["cart"] = cart
+    session["cart"] = list(cart.items())
     if not is_set:
         session["added"] = [good.item_id, quantity]
     return redirect("/cart", 303)
@@ -163,7 +163,7 @@ def checkout() -> AnyResponse:
             ],
         }
     )
-    session["ordered"] = [order_id, {good.item_id: number for good, number in lines}]
+    session["ordered"] = [order_id, [(good.item_id, number) for good, number in lines]]
     session.pop("cart", None)
     return redirect("/thanks", 303)
 
@@ -174,7 +174,7 @@ def thanks() -> str | AnyResponse:
     if "ordered" not in session:
         return redirect("/", 303)
     order_id, cart = session["ordered"]
-    lines = _lines_of(cart)
+    lines = _lines_of(dict(cart))
     value = _price(_total(lines), lines[0][0].currency) if lines else 0
     event = _event("purchase", *zip(*lines, strict=True), transaction_id=order_id, value=value)
     return render("thanks.html", order_id=order_id, lines=lines, total=_total(lines), layer=[event])
@@ -214,17 +214,22 @@ def _quantity(text: str) -> int:
     return min(int(text), MAX_QUANTITY) if text.isascii() and text.isdigit() else 1
 
 
+def _cart() -> dict[str, int]:
+    # Pairs, because the cookie's JSON would sort an object by its keys.
+    return dict(session.get("cart", []))
+
+
 def _lines_of(cart: Mapping[str, int]) -> list[tuple[Good, int]]:
     found = [(_goods().get(item_id), quantity) for item_id, quantity in cart.items()]
     return [(good, quantity) for good, quantity in found if good is not None]
 
 
 def _cart_lines() -> list[tuple[Good, int]]:
-    return _lines_of(session.get("cart", {}))
+    return _lines_of(_cart())
 
 
 def _cart_count() -> int:
-    return sum(session.get("cart", {}).values())
+    return sum(_cart().values())
 
 
 def _total(lines: Sequence[tuple[Good, int]]) -> int:

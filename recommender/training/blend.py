@@ -81,8 +81,9 @@ def learn_blend(
     if len(probes) < PROBES_MIN:
         return Blend()
     judge = _Judge(scored, probes, log_popular)
-    weights = _selected(judge)
-    weights = _refined(judge, weights)
+    weights = _refined(judge, _selected(judge))
+    if judge.ndcg(weights) == 0:
+        return Blend()
     beta = max(BETA_STEPS, key=lambda step: (round(judge.ndcg(weights, step), 4), step))
     weights = weights / weights.sum()
     weights[SOURCE_NAMES.index("popular")] += FLOOR
@@ -94,7 +95,7 @@ def _selected(judge: "_Judge") -> NDArray[np.float32]:
     best = max(singles, key=judge.ndcg)
     while True:
         better = max(_joined(best), key=judge.ndcg, default=best)
-        if judge.ndcg(better) < judge.ndcg(best) * (1 + GAIN_MIN):
+        if judge.ndcg(better) <= judge.ndcg(best) * (1 + GAIN_MIN):
             return best
         best = better
 

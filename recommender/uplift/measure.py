@@ -125,9 +125,14 @@ def _read_exposures(exposures: "Table", visitors: set[str]) -> dict[str, Exposur
     """Return the first exposures of the visitors who ordered, few beside all visitors."""
     wanted = ibis.memtable(pa.table({"visitor": pa.array(sorted(visitors), pa.string())}))
     return {
-        row["visitor"]: Exposure(row["stratum"], Arm(row["arm"]), row["exposed_at"])
+        row["visitor"]: Exposure(row["stratum"], Arm(row["arm"]), _utc(row["exposed_at"]))
         for row in _rows(exposures.semi_join(wanted, "visitor"))
     }
+
+
+def _utc(at: dt.datetime) -> dt.datetime:
+    # Spark answers UTC without saying so.
+    return at if at.tzinfo else at.replace(tzinfo=dt.UTC)
 
 
 def _count_visitors(exposures: "Table", timezone: str) -> dict[Cell, int]:

@@ -183,7 +183,8 @@ def _moments(table: pa.Table) -> dict[str, ArmMoments]:
             "spent nothing",
             code="bad-value",
         )
-    grouped = pa.table({"arm": arm, "value": value}).group_by("arm")
+    # Threads would add up in another order every time and change the last digits.
+    grouped = pa.table({"arm": arm, "value": value}).group_by("arm", use_threads=False)
     counted = grouped.aggregate(
         [
             ("value", "count"),

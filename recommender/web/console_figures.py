@@ -259,7 +259,7 @@ def closed_months(settlements: Sequence[Settlement]) -> list[ClosedMonth]:
             contract_version=settlement.contract_version,
             amount=wording.amount(settlement.amount_minor, settlement.currency),
             sentence=settlement.statement["sentence"],
-            explanation=settlement.statement["bill"]["explanation"],
+            explanation=settlement.statement["explanation"],
             invoice_number=settlement.invoice_number,
             is_credit=settlement.amount_minor < 0,
         )
@@ -319,8 +319,8 @@ def training(row: Mapping[str, Any], shop: Shop) -> Training:
 
 def _quality(blend: Mapping[str, float]) -> str:
     return (
-        f"the next item is among 20 recommended in {blend['hit_rate@20']:.1%} of cases; "
-        f"{blend['tail_share@20']:.0%} of what is recommended is from the long tail"
+        f"the next item is among 20 recommended in {wording.percent(blend['hit_rate@20'])} of "
+        f"cases; {wording.percent(blend['tail_share@20'], 0)} of them are from the long tail"
     )
 
 

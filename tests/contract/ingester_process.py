@@ -57,9 +57,11 @@ def main(redis_url: str, lake: str, database_url: str, *fuse: str) -> None:
     ingest.LINGER_SECONDS = 0.02  # many commits in a short test
     ingest.BLOCK_MS = 100
     ingest.MAX_PAUSE_SECONDS = 0.2
+    event_log = FusedLog(lake)
+    event_log.recover()
     ingest.run(
         FusedState(redis_url),
-        FusedLog(lake),
+        event_log,
         database=open_database(database_url),
         now=lambda: dt.datetime.now(dt.UTC),
         stop=stop,

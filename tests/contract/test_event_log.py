@@ -5,8 +5,10 @@ import datetime as dt
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import deltalake
 import ibis
 import pyarrow as pa
 import pytest
@@ -192,8 +194,6 @@ def test_tidying_makes_one_file_of_many(event_log: DeltaEventLog, tmp_path: Path
     actions = sorted((tmp_path / "lake" / "events" / "_delta_log").glob("*.json"))
     assert actions
     assert event_log.committed_position("ingest") == 10
-    import deltalake
-
     assert len(deltalake.DeltaTable(tmp_path / "lake" / "events").file_uris()) == 1
 
 
@@ -239,6 +239,79 @@ def test_a_commit_is_synced_before_it_counts(
     for path in (*paths, tmp_path / "events"):
         status = path.stat()
         assert (status.st_ino, status.st_size if path.is_file() else 0) in synced, path
+
+
+def newest_commit(folder: Path) -> Path:
+    return max((folder / "events" / "_delta_log").glob("*.json"))
+
+
+def newest_data(folder: Path) -> Path:
+    files = (folder / "events").glob("shop_id=*/*/*.parquet")
+    return max(files, key=lambda path: path.stat().st_mtime_ns)
+
+
+@pytest.mark.parametrize(
+    "tear",
+    [
+        lambda commit, _: commit.write_bytes(b""),
+        lambda commit, _: commit.write_bytes(commit.read_bytes()[:900]),
+        lambda commit, _: commit.write_bytes(b"\0" * 900),
+        lambda _, data: os.truncate(data, 0),
+        lambda _, data: os.truncate(data, 100),
+        lambda _, data: data.unlink(),
+    ],
+)
+@pytest.mark.parametrize("beneath", [False, True])
+def test_a_commit_torn_by_a_power_cut_never_happened(
+    tmp_path: Path, tear: Callable[[Path, Path], object], beneath: bool
+) -> None:
+    event_log = DeltaEventLog(str(tmp_path))
+    kept = [make_event(), make_event()]
+    event_log.append(kept[:1], "ingest", 1)
+    event_log.append(kept[1:], "ingest", 2)
+    event_log.append([make_event()], "ingest", 3)
+    torn = newest_commit(tmp_path), newest_data(tmp_path)
+    if beneath:
+        event_log.append([make_event()], "other", 1)
+    tear(*torn)
+    after = DeltaEventLog(str(tmp_path))
+    assert after.recover() == (2 if beneath else 1)
+    assert after.committed_position("ingest") == 2
+    assert rows(after) == {event.event_id: as_row(event) for event in kept}
+    after.append([again := make_event()], "ingest", 3)
+    assert again.event_id in rows(after)
+    assert after.recover() == 0
+
+
+@pytest.mark.parametrize("tear", ["data", "checkpoint", "hint"])
+def test_a_torn_tidying_gives_back_what_it_merged(tmp_path: Path, tear: str) -> None:
+    event_log = DeltaEventLog(str(tmp_path))
+    for position in (1, 2, 3):
+        event_log.append([make_event()], "ingest", position)
+    before = rows(event_log)
+    event_log.compact()
+    log = tmp_path / "events" / "_delta_log"
+    torn = {
+        "data": newest_data(tmp_path),
+        "checkpoint": max(log.glob("*.checkpoint.parquet")),
+        "hint": log / "_last_checkpoint",
+    }[tear]
+    os.truncate(torn, torn.stat().st_size // 2)
+    after = DeltaEventLog(str(tmp_path))
+    after.recover()
+    assert rows(after) == before
+    assert after.committed_position("ingest") == 3
+
+
+def test_a_sound_log_is_left_alone(event_log: DeltaEventLog) -> None:
+    assert event_log.recover() == 0
+    for position in range(1, 6):
+        event_log.append([make_event(), make_event("shop é")], "ingest", position)
+    event_log.compact()
+    event_log.append([make_event()], "ingest", 6)
+    before = rows(event_log)
+    assert event_log.recover() == 0
+    assert rows(event_log) == before
 
 
 # Refusals

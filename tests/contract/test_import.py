@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from deltalake import DeltaTable
 
 from recommender import tables
+from recommender.adapters.database import migrate, open_database
 from recommender.adapters.event_log import DeltaEventLog
 from recommender.adapters.redis_state import RedisState
 from recommender.catalog.cache import CatalogueCache
@@ -28,7 +29,7 @@ from recommender.events.load_history import load_events, load_orders
 from recommender.events.orders import order_event, parse_order
 from recommender.records import Item, Shop, Source
 from recommender.shops.directory import ShopDirectory
-from recommender.shops.registry import create_shop
+from recommender.shops.registry import ShopOrder, create_shop
 
 NOW = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
 NO_STATE = RedisState("")  # an import also works while no server for hot state runs
@@ -390,3 +391,52 @@ def test_a_feed_without_items_stores_nothing(
         load_items([feed], shop=shop, database=database, hot_state=NO_STATE, now=NOW)
     assert caught.value.code == "no-items"
     assert len(CatalogueCache(database).get(shop.shop_id)) == 0
+
+
+@pytest.fixture
+def command(tmp_path: Path, shop_order: ShopOrder) -> Callable[..., Any]:
+    """Run `recommender import … --json` for a shop in a home of its own."""
+    url = f"sqlite:///{tmp_path / 'cli.db'}"
+    environ = {**os.environ, "RECOMMENDER_HOME": str(tmp_path), "RECOMMENDER_DATABASE_URL": url}
+    database = open_database(url)
+    migrate(database)
+    new = create_shop(shop_order, database=database, now=NOW)
+    database.dispose()
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        argv = ["-m", "recommender", "import", *arguments, "--shop", new.shop_id, "--json"]
+        return subprocess.run(
+            [sys.executable, *argv], env=environ, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def test_the_command_finds_out_what_files_hold(tmp_path: Path, command: Any) -> None:
+    one = write_csv(tmp_path / "1.csv", [line("1"), line("2")])
+    two = write_csv(tmp_path / "2.csv", [line("2"), line("3")])
+    done = command(str(one), str(two))
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["kind"], report["lines_read"], report["orders"]) == ("orders", 4, 3)
+    feed = tmp_path / "feed.csv"
+    feed.write_text("id,title,link,price\n1,Mug,/mug,12.50\n")
+    report = json.loads(command(str(feed)).stdout)
+    assert (report["kind"], report["accepted"]) == ("items", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("odd.csv", "colour,size\nred,L\n", "neither the columns of orders"),
+        ("odd.xlsx", "PK", "none of CSV"),
+    ],
+)
+def test_what_the_command_cannot_read_is_one_line_and_wrong_use(
+    tmp_path: Path, command: Any, name: str, content: str, complaint: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    done = command(str(tmp_path / name))
+    assert (done.returncode, done.stdout) == (2, "")
+    (message,) = done.stderr.strip().splitlines()
+    assert complaint in message

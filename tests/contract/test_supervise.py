@@ -24,6 +24,7 @@ from recommender.adapters.embedded_server import (
 )
 from recommender.adapters.redis_state import RedisState
 from recommender.adapters.web_server import gunicorn_argv, metrics_environ
+from recommender.cli.run_commands import warn_without_proxy
 from recommender.config import Settings
 from recommender.errors import NotAllowedError, UnavailableError
 from recommender.supervise import ChildSpec, Supervisor, run_all
@@ -307,6 +308,16 @@ def test_a_long_home_gets_a_short_private_socket(tmp_path: Path) -> None:
     Path(place).parent.rmdir()
 
 
+def test_two_servers_never_share_a_folder(tmp_path: Path) -> None:
+    with running_server(tmp_path) as url:
+        with pytest.raises(UnavailableError) as caught, running_server(tmp_path):
+            pytest.fail("a second server started on the same data")
+        assert caught.value.code == "already-running"
+        RedisState(url).ping()
+    with running_server(tmp_path) as url:
+        RedisState(url).ping()
+
+
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "redis").symlink_to(tmp_path / "elsewhere")
@@ -318,6 +329,21 @@ def test_settings_reach_the_web_server(home_settings: Settings) -> None:
     argv = gunicorn_argv(dataclasses.replace(home_settings, host="::1", web_workers=3))
     assert f"[::1]:{home_settings.port}" in argv
     assert argv[argv.index("--workers") + 1] == "3"
+
+
+@pytest.mark.parametrize(
+    ("host", "hops", "warned"),
+    [("127.0.0.1", 0, False), ("::1", 0, False), ("0.0.0.0", 0, True), ("0.0.0.0", 1, False)],
+)
+def test_a_web_server_without_a_proxy_is_warned_of(
+    home_settings: Settings,
+    capfd: pytest.CaptureFixture[str],
+    host: str,
+    hops: int,
+    warned: bool,
+) -> None:
+    warn_without_proxy(dataclasses.replace(home_settings, host=host, trust_proxy_hops=hops))
+    assert ("no-proxy" in "".join(capfd.readouterr())) == warned
 
 
 def test_metrics_of_dead_processes_are_dropped(home_settings: Settings) -> None:

@@ -102,7 +102,9 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
 
   /** @param {HTMLElement} slot @param {Strip} strip */
   function release(slot, strip) {
-    strip.blank();
+    // What the shop put there itself is better than room without content.
+    if (slot.childElementCount) strip.clear();
+    else strip.blank();
     const end = whenBelow(slot, () => {
       strip.clear();
       slot.dataset.recommenderState = "empty";

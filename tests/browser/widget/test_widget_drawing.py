@@ -187,7 +187,9 @@ def test_a_strict_content_security_policy_is_kept(store: Store) -> None:
     # A blocked thing would be an error on the console, which the fixture finds.
 
 
-@pytest.mark.parametrize("shopper", [{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}])
+@pytest.mark.parametrize(
+    "shopper", [{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}]
+)
 def test_buttons_scroll_and_say_where_the_end_is(store: Store) -> None:
     store.put("/", slot("home"))
     tab = store.open("/")
@@ -234,7 +236,9 @@ def test_buttons_hide_when_everything_fits(store: Store) -> None:
     expect(tab.get_by_role("button")).to_have_count(0)
 
 
-@pytest.mark.parametrize("shopper", [{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}])
+@pytest.mark.parametrize(
+    "shopper", [{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}]
+)
 def test_right_to_left_pages_scroll_to_the_left(store: Store) -> None:
     store.put("/", slot("home"), language="ar", direction="rtl")
     tab = store.open("/")
@@ -312,7 +316,9 @@ def test_the_nominal_height_is_the_real_one(store: Store) -> None:
         assert measured["height"] == pytest.approx(card + 11.875 * 16, abs=1.5), width
 
 
-@pytest.mark.parametrize("shopper", [{"viewport": {"width": 390, "height": 844}, "has_touch": True}])
+@pytest.mark.parametrize(
+    "shopper", [{"viewport": {"width": 390, "height": 844}, "has_touch": True}]
+)
 def test_a_telephone_shows_two_cards_and_a_bit_and_does_not_scroll_sideways(store: Store) -> None:
     store.put("/", HERO + slot("home"))
     tab = store.open("/")
@@ -330,7 +336,9 @@ def test_a_telephone_shows_two_cards_and_a_bit_and_does_not_scroll_sideways(stor
 
 
 @pytest.mark.parametrize("theme", ["", "dark"])
-@pytest.mark.parametrize("shopper", [{"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"}])
+@pytest.mark.parametrize(
+    "shopper", [{"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"}]
+)
 def test_colours_follow_the_page_and_not_the_system(store: Store, theme: str) -> None:
     store.put("/", slot("home"), theme=theme)
     tab = store.open("/")

@@ -7,9 +7,12 @@ from shop_pages import PRODUCT, product_json_ld, slot, view_item
 pytestmark = pytest.mark.browser
 
 
-def settle(store: Store, wait_ms: int = 3500) -> None:
-    """Wait longer than the widget waits before it sends."""
-    store.context.pages[0].wait_for_timeout(wait_ms)
+def settle(store: Store) -> None:
+    """Wait longer than the widget waits for a page to tell what it shows, then let it send."""
+    tab = store.context.pages[0]
+    tab.wait_for_timeout(1500)
+    store.flush(tab)
+    tab.wait_for_timeout(300)
 
 
 def test_a_page_view_names_page_visitor_and_session(store: Store) -> None:
@@ -88,7 +91,7 @@ def test_gtag_and_a_later_tag_manager_are_followed(store: Store) -> None:
         }"""
     )
     store.until(lambda: "purchase" in store.api.types())
-    settle(store, 2500)
+    settle(store)
     assert store.api.types() == ["page_view", "add_to_cart", "search", "purchase"]
     assert store.api.of_type("purchase")[0]["order_id"] == "T-1"
     assert store.api.of_type("search")[0]["search_term"] == "oak"

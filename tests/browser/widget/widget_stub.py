@@ -82,9 +82,14 @@ class StubApi:
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     @property
-    def events(self) -> list[dict[str, Any]]:
-        """All accepted events, in the order they came."""
+    def deliveries(self) -> list[dict[str, Any]]:
+        """All accepted events as they came, repetitions included."""
         return [event for batch in self.batches for event in batch["events"]]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Accepted events, each id once, as the event log keeps them."""
+        return list({event["event_id"]: event for event in self.deliveries}.values())
 
     def types(self) -> list[str]:
         """Types of all accepted events."""
@@ -105,7 +110,9 @@ class StubApi:
         told = self.config["stratum"]
         started_at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
         share_ppm = told["treatment_share_ppm"]
-        return assign(visitor_id, Stratum("s", told["stratum"], told["salt"], share_ppm, started_at))
+        return assign(
+            visitor_id, Stratum("s", told["stratum"], told["salt"], share_ppm, started_at)
+        )
 
 
 def default_config() -> dict[str, Any]:

@@ -65,8 +65,6 @@ def test_share_of_treated_visitors(share_ppm: int) -> None:
 def test_another_salt_draws_anew() -> None:
     n = 20_000
     first, second = stratum("first", 500_000), stratum("second", 500_000)
-    both = sum(
-        assign(f"visitor-{i}", first) is assign(f"visitor-{i}", second) for i in range(n)
-    )
+    both = sum(assign(f"visitor-{i}", first) is assign(f"visitor-{i}", second) for i in range(n))
     # Independent halves agree on half of the visitors: 10,000, standard deviation 70.7.
     assert abs(both - n / 2) < 5 * math.sqrt(n / 4)

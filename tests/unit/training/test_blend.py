@@ -47,14 +47,14 @@ def test_too_few_questions_leave_the_blend_as_it_starts():
 
 
 def test_the_discount_is_learned_where_the_tail_is_wanted_and_stays_bounded():
-    # All sources prefer the popular items; what is wanted is always in the unpopular half.
+    # All sources prefer the popular items; what is wanted is seldom popular.
     rng = np.random.default_rng(3)
     scored, probes = [], []
     for _ in range(200):
         pull = np.linspace(1.0, 0.8, N_ITEMS, dtype=np.float32)
         parts = np.tile(pull, (len(SOURCE_NAMES), 1))
         scored.append(Scored(np.arange(N_ITEMS, dtype=np.int32), parts))
-        target = int(rng.integers(N_ITEMS // 2, N_ITEMS))
+        target = int(rng.integers(N_ITEMS // 4, N_ITEMS))
         probes.append(Probe(path_query([]), np.array([target], np.int32), 0))
     assert learn_blend(scored, probes, LOG_POPULARITY).beta == 0.3
 
@@ -80,3 +80,9 @@ def test_weights_follow_names_not_places():
 def test_a_recipe_is_learned_alike_every_time():
     interactions = interactions_of(two_groups())
     assert learn_recipe(interactions, seed=4) == learn_recipe(interactions, seed=4)
+
+
+def test_questions_that_nothing_answers_leave_the_blend_as_it_starts():
+    scored, probes = questions("similar", n=PROBES_MIN)
+    silent = [Scored(one.items, np.zeros_like(one.parts)) for one in scored]
+    assert learn_blend(silent, probes, LOG_POPULARITY) == Blend()

@@ -110,10 +110,10 @@ def test_the_first_step_of_a_visitor_asks_nothing():
     assert path_probes(interactions, since_seconds=BEGAN, limit=9) == []
 
 
-def test_anonymous_sessions_ask_too():
+def test_without_a_visitor_a_told_session_is_a_path():
     interactions = interactions_of(views("", "a", "b", session="s") + views("", "c", at=99))
-    # Without a visitor even a session's name tells nothing of who it was.
-    assert path_probes(interactions, since_seconds=BEGAN, limit=9) == []
+    (one,) = path_probes(interactions, since_seconds=BEGAN, limit=9)
+    assert (one.query.items.tolist(), one.targets.tolist()) == ([0], [1])
 
 
 def test_probes_beyond_the_limit_are_spread_over_time():

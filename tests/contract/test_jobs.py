@@ -1,0 +1,160 @@
+"""What the scheduler does at its times, on the real services."""
+
+import datetime as dt
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from event_load import make_event
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommender import tables
+from recommender.adapters.database import migrate, open_database
+from recommender.bootstrap import Services
+from recommender.cli.jobs import (
+    GrowthWatch,
+    measure_all,
+    month_before,
+    run_schedule,
+    settle_all,
+    train_all,
+)
+from recommender.records import Contract, EventItem, EventType
+from recommender.shops.registry import NewShop, ShopOrder, add_contract, create_shop
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """SQLite alone: what the jobs ask of a database is tested on both elsewhere."""
+    url = f"sqlite:///{tmp_path / 'control.db'}"
+    engine = open_database(url)
+    migrate(engine)
+    engine.dispose()
+    return url
+
+
+def store_path(services: Services, shop_id: str, visitors: int, position: int) -> None:
+    """Put `visitors` into the log who each looked at the same three items in turn."""
+    start = services.now() - dt.timedelta(days=1)
+    events = [
+        make_event(
+            shop_id,
+            at=start + dt.timedelta(minutes=visitor, seconds=step),
+            visitor=f"{position}-{visitor}",
+            session=f"{position}-{visitor}",
+            items=(EventItem(f"item-{step}"),),
+        )
+        for visitor in range(visitors)
+        for step in range(3)
+    ]
+    services.event_log.append(events, "test", position)
+
+
+def trainings(services: Services) -> int:
+    with services.database.connect() as connection:
+        rows = sa.select(sa.func.count()).select_from(tables.trainings)
+        return int(connection.scalar(rows) or 0)
+
+
+def test_a_shop_is_trained_after_its_first_events_and_when_they_are_many_more(
+    services: Services, new_shop: NewShop
+) -> None:
+    watch = GrowthWatch(services)
+    watch.train_grown()
+    assert trainings(services) == 0, "there was nothing to learn from"
+    store_path(services, new_shop.shop_id, 4, 1)
+    watch.train_grown()
+    assert trainings(services) == 1
+    assert services.artifacts.current(new_shop.shop_id)
+    # 4 × 3 = 12 rows were known; 12 × 4 = 48 are not yet more than four times as many.
+    store_path(services, new_shop.shop_id, 12, 2)
+    watch.train_grown()
+    assert trainings(services) == 1
+    store_path(services, new_shop.shop_id, 1, 3)
+    services.now.advance(minutes=1)  # type: ignore[attr-defined]
+    watch.train_grown()
+    assert trainings(services) == 2
+    # A scheduler that starts anew leaves a trained shop to the night.
+    GrowthWatch(services).train_grown()
+    assert trainings(services) == 2
+
+
+def test_a_shop_that_fails_does_not_stop_the_others(
+    services: Services, new_shop: NewShop, shop_order: ShopOrder
+) -> None:
+    broken = create_shop(shop_order, database=services.database, now=services.now())
+    services.event_log.append([make_event(broken.shop_id)], "test", 1)
+    store_path(services, new_shop.shop_id, 4, 2)
+    train_all(services)
+    assert services.artifacts.current(new_shop.shop_id)
+    assert services.artifacts.current(broken.shop_id) is None
+
+
+def contract(shop_id: str, starts_on: dt.date) -> Contract:
+    return Contract(
+        shop_id=shop_id,
+        version=0,
+        starts_on=starts_on,
+        rate_bps=1000,
+        policy="gated_midpoint",
+        cap_month_bps=300,
+        cap_year_minor=0,
+        order_cap_minor=0,
+        alpha_ppm=50_000,
+        n_star=10_000,
+        currency="EUR",
+    )
+
+
+def test_yesterday_is_measured_where_there_is_a_contract(
+    services: Services, new_shop: NewShop, shop_order: ShopOrder
+) -> None:
+    create_shop(shop_order, database=services.database, now=services.now())
+    yesterday = services.now() - dt.timedelta(days=1)
+    add_contract(contract(new_shop.shop_id, yesterday.date()), database=services.database)
+    # Paris is an hour ahead: half past eleven at night there is yesterday, an hour later today.
+    for number, at in enumerate((yesterday.replace(hour=22), yesterday.replace(hour=23)), 1):
+        event = make_event(
+            new_shop.shop_id,
+            at=at + dt.timedelta(minutes=30),
+            visitor=f"visitor-{number}",
+            type=EventType.EXPOSURE,
+            arm="control",
+            stratum=1,
+            items=(),
+        )
+        services.event_log.append([event], "test", number)
+    measure_all(services)
+    with services.database.connect() as connection:
+        (row,) = connection.execute(sa.select(tables.daily_sums)).all()
+    assert (row.shop_id, row.day) == (new_shop.shop_id, yesterday.date())
+    assert (row.arm, row.visitors) == ("control", 1)
+
+
+def test_a_shop_without_a_contract_is_passed_over_without_a_fault(
+    services: Services, new_shop: NewShop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    measure_all(services)
+    settle_all(services)
+    with services.database.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.statements)) == 0
+    told = "".join(capfd.readouterr())
+    assert "job-failed" not in told
+    assert told.count("job-not-done") == 2
+    assert new_shop.shop_id in told
+
+
+@given(st.datetimes(dt.datetime(2, 1, 1), timezones=st.just(dt.UTC)))
+def test_the_month_before_is_the_one_that_ended_last(at: dt.datetime) -> None:
+    year, month = map(int, month_before(at).split("-"))
+    assert (year * 12 + month) + 1 == at.year * 12 + at.month
+
+
+def test_the_schedule_ends_when_told(services: Services) -> None:
+    stop = threading.Event()
+    stop.set()
+    run_schedule(services, stop=stop)
+    left = [thread.name for thread in threading.enumerate() if "APScheduler" in thread.name]
+    assert left == []
