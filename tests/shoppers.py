@@ -94,22 +94,22 @@ def live_through(
     visitors_a_day: int,
     uplift: float,
     seed: int = 1,
-    treated_share: float = 0.5,
+    conversion: float = 0.08,
 ) -> None:
-    """Fill days with visitors of both arms, who see pages, click and buy; a planted effect.
+    """Fill days with visitors, half of them treated, who see pages, click and buy.
 
-    A visitor with recommendations buys with probability 0.08 × (1 + uplift) instead of 0.08, sees
-    a page more, and buys from the tail more often.
+    A visitor with recommendations buys with probability conversion × (1 + uplift), sees a page
+    more, and buys from the tail more often.
     """
     rng = np.random.default_rng(seed)
     for day in days:
         noon = dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC)
         for number in range(visitors_a_day):
             visitor = f"{day:%m%d}{number:05}"
-            treated = number < visitors_a_day * treated_share
+            treated = number < visitors_a_day / 2
             at = noon + dt.timedelta(seconds=int(rng.integers(0, 20_000)))
             _visit(shoppers, rng, visitor, at, treated=treated)
-            if rng.random() < 0.08 * (1 + uplift * treated):
+            if rng.random() < conversion * (1 + uplift * treated):
                 _buy(shoppers, rng, visitor, at, treated=treated)
 
 

@@ -43,7 +43,7 @@ def create_app(services: "Services") -> Flask:
         app.register_blueprint(routes.blueprint)
         csrf.exempt(routes.blueprint)
     app.register_blueprint(console.blueprint)
-    app.add_url_rule("/", view_func=_front_door)
+    app.add_url_rule("/", "front_door", _front_door)
     register_problems(app)
     register_headers(app)
     if services.settings.trust_proxy_hops:

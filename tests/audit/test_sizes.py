@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted((ROOT / "recommender").rglob("*.py"))
+# Migrations are generated: a statement a table, read once.
+SOURCES = sorted(set((ROOT / "recommender").rglob("*.py")) - set(ROOT.rglob("versions/*.py")))
 MAX_FILE_LINES = 450
 MAX_FUNCTION_LINES = 60
 

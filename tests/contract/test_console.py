@@ -62,8 +62,8 @@ def owner(services: Services, shop: Shop, clock: Clock) -> Shop:
 def settled(services: Services, owner: Shop, clock: Clock) -> Settlement:
     """A proven month: measured, closed, invoiced."""
     shoppers = Shoppers(owner)
-    days = [STARTS_ON + dt.timedelta(days=i) for i in range(10)]
-    live_through(shoppers, days, visitors_a_day=200, uplift=2.0)
+    days = [STARTS_ON + dt.timedelta(days=i) for i in range(4)]
+    live_through(shoppers, days, visitors_a_day=150, uplift=2.0, conversion=0.3)
     shoppers.tell(services.event_log, services.database)
     stores = {"event_log": services.event_log, "database": services.database}
     terms = replace(CONTRACT, shop_id=owner.shop_id, starts_on=STARTS_ON, n_star=2_000)

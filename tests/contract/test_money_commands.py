@@ -37,8 +37,8 @@ def run(services: Services, monkeypatch: pytest.MonkeyPatch) -> Run:
 @pytest.fixture
 def proven(services: Services, shop: Shop, clock: Clock) -> Shop:
     shoppers = Shoppers(shop)
-    days = [STARTS_ON + dt.timedelta(days=i) for i in range(8)]
-    live_through(shoppers, days, visitors_a_day=200, uplift=2.5)
+    days = [STARTS_ON + dt.timedelta(days=i) for i in range(2)]
+    live_through(shoppers, days, visitors_a_day=200, uplift=2.0, conversion=0.3)
     shoppers.tell(services.event_log, services.database)
     terms = replace(CONTRACT, shop_id=shop.shop_id, starts_on=STARTS_ON, n_star=2_000)
     add_contract(terms, database=services.database)
@@ -51,8 +51,8 @@ def test_measure_settle_and_verify_follow_each_other(
 ) -> None:
     measured = json.loads(run("measure", "--shop", proven.shop_id, "--json").stdout)["shops"][0]
     assert measured["through"] == "2026-04-02"
-    assert measured["days"] == 8
-    assert measured["arms"]["control"]["visitors"] == 800
+    assert measured["days"] == 2
+    assert measured["arms"]["control"]["visitors"] == 200
     assert measured["estimate"]["incremental_sequence_minor"][0] > 0
 
     closed = run("settle", "--month", "2026-03", "--json")
@@ -76,7 +76,7 @@ def test_measure_settle_and_verify_follow_each_other(
 def test_text_is_for_people(run: Run, proven: Shop) -> None:
     measured = run("measure").stdout.replace("\u00a0", " ")
     assert "your visitors with recommendations spent between" in measured
-    assert "control: 800 visitors" in measured
+    assert "control: 200 visitors" in measured
     assert "2026-03 closed: " in run("settle", "--month", "2026-03").stdout
     assert "2026-03 was closed before: " in run("settle", "--month", "2026-03").stdout
 

@@ -57,8 +57,8 @@ def close(shop: Shop, database: sa.Engine, event_log: EventLog) -> Settle:
 def good_march(shop: Shop, database: sa.Engine, event_log: EventLog) -> Contract:
     """A month that proves a large effect."""
     shoppers = Shoppers(shop)
-    days = [STARTS_ON + dt.timedelta(days=i) for i in range(10)]
-    live_through(shoppers, days, visitors_a_day=200, uplift=2.0)
+    days = [STARTS_ON + dt.timedelta(days=i) for i in range(2)]
+    live_through(shoppers, days, visitors_a_day=200, uplift=2.0, conversion=0.3)
     shoppers.tell(event_log, database)
     return add_terms(shop, database)
 
@@ -121,8 +121,8 @@ def test_the_next_month_bills_only_what_is_new(
 ) -> None:
     march = close()
     shoppers = Shoppers(shop)
-    days = [dt.date(2026, 4, 1) + dt.timedelta(days=i) for i in range(5)]
-    live_through(shoppers, days, visitors_a_day=200, uplift=2.0, seed=2)
+    days = [dt.date(2026, 4, 1) + dt.timedelta(days=i) for i in range(2)]
+    live_through(shoppers, days, visitors_a_day=200, uplift=2.0, conversion=0.3, seed=2)
     shoppers.tell(event_log, database)
     april = close("2026-04", now=MAY)
     bill = april.statement["bill"]
@@ -237,7 +237,9 @@ def test_shops_that_close_at_once_get_consecutive_numbers(
         created = create_shop(order, database=database, now=APRIL)
         other = ShopDirectory(database).by_id(created.shop_id)
         shoppers = Shoppers(other)
-        live_through(shoppers, [STARTS_ON], visitors_a_day=1_000, uplift=4.0, seed=number)
+        live_through(
+            shoppers, [STARTS_ON], visitors_a_day=300, uplift=2.0, conversion=0.3, seed=number
+        )
         shoppers.tell(event_log, database)
         add_terms(other, database)
         shops.append(other)

@@ -88,10 +88,10 @@ export function followDataLayer(name, tell) {
     wrappers.add(layer.push);
   }
 
-  return () => {
+  return guarded(() => {
     const layer = /** @type {any} */ (window)[name];
     if (!Array.isArray(layer)) return;
     layer.slice().forEach(read);
     wrap(layer);
-  };
+  });
 }

@@ -19,6 +19,8 @@ const SCAN_MS = 200;
 /** More empty cards than fit on a wide screen would never be seen. */
 const MAX_EMPTY_CARDS = 8;
 
+/** @typedef {ReturnType<typeof openSlots>} Slots */
+
 /**
  * @param {{
  *   config: Config, language: string, nonce: string, context: () => Context,

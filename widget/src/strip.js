@@ -37,7 +37,6 @@ export function openStrip(slot, nonce) {
   const root = roots.get(slot) ?? makeRoot(slot, nonce);
   roots.set(slot, root);
   const sentinel = make("i", "sentinel");
-  sentinel.ariaHidden = "true";
   const clear = () => root.replaceChildren(...styles(root), sentinel, make("slot"));
   clear();
 
@@ -171,7 +170,10 @@ function makeCard(item, language, clicked) {
   if (!href) return make("li", "card", ...parts);
   const link = make("a", "link", ...parts);
   link.setAttribute("href", href);
-  for (const type of ["click", "auxclick"]) listen(link, type, () => clicked(item));
+  for (const type of ["click", "auxclick"]) {
+    // The middle button opens the link too, the right one only a menu.
+    listen(link, type, ({ button }) => button < 2 && clicked(item));
+  }
   return make("li", "card", link);
 }
 

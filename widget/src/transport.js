@@ -9,6 +9,7 @@
 /** @import {Store} from "./store.js" */
 
 import { later, listen } from "./guard.js";
+import { within } from "./network.js";
 
 const FLUSH_COUNT = 5;
 const FLUSH_MS = 2000;
@@ -79,21 +80,15 @@ export function openTransport({ url, queue, store, visitorId, maySend }) {
   /** @param {Batch} batch */
   async function post(batch) {
     batch.ids.forEach((id) => inFlight.add(id));
-    const limit = new AbortController();
-    const limitTimer = setTimeout(() => limit.abort(), POST_LIMIT_MS);
+    const body = bodyOf(batch);
     try {
-      const response = await fetch(url, {
-        method: "POST",
-        body: bodyOf(batch),
-        keepalive: true,
-        credentials: "omit",
-        signal: limit.signal,
+      await within(POST_LIMIT_MS, async (signal) => {
+        const told = { method: "POST", body, keepalive: true, signal };
+        await settle(batch, await fetch(url, { ...told, credentials: "omit" }));
       });
-      await settle(batch, response);
     } catch {
       backOff(0);
     } finally {
-      clearTimeout(limitTimer);
       batch.ids.forEach((id) => inFlight.delete(id));
     }
   }

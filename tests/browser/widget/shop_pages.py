@@ -14,8 +14,9 @@ header.top { display: flex; gap: 2rem; align-items: center; padding: 1rem 2rem;
   border-bottom: 1px solid #8883; font-weight: 600; }
 header.top nav { display: flex; gap: 1.25rem; font-weight: 400; font-size: .95rem; }
 main { max-width: 1160px; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; }
-.hero { min-height: 340px; border-radius: 14px;
-  background: linear-gradient(120deg, #d9cfc3, #a9b8b2); display: grid; place-items: center; color: #23201d; font-size: 2rem; font-weight: 700; }
+.hero { min-height: 340px; border-radius: 14px; display: grid; place-items: center;
+  background: linear-gradient(120deg, #d9cfc3, #a9b8b2); color: #23201d;
+  font-size: 2rem; font-weight: 700; }
 .product { display: grid; grid-template-columns: 1fr 1fr; gap: 2rem; }
 .product img { width: 100%; border-radius: 14px; aspect-ratio: 1; object-fit: cover; }
 .product .buy { padding: .8rem 1.6rem; border: 0; border-radius: 99px; background: #23201d;

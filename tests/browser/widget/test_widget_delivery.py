@@ -11,7 +11,7 @@ QUEUED = "Object.keys(localStorage).filter((key) => key.startsWith('rcm_event_')
 
 
 def test_the_queue_survives_a_reload_and_delivers_each_event_once(store: Store) -> None:
-    store.api.event_answers = [(503, {"Retry-After": "1"})] * 2
+    store.api.event_answers = [(503, {"Retry-After": "1"})]
     store.put("/p", PRODUCT, data_layer=[view_item("sku-4")])
     tab = store.open("/p")
     store.until(lambda: len(store.api.refused) == 1, hurry=False)

@@ -25,7 +25,8 @@ GLOBALS = """() => {
   ])
     for (const name of Object.getOwnPropertyNames(theirs)) {
       const native = Object.getOwnPropertyDescriptor(ours, name)?.value;
-      if (typeof native === "function" && !/\\[native code\\]/.test(native)) changed.push(path + name);
+      const isOurs = typeof native === "function" && !/\\[native code\\]/.test(native);
+      if (isOurs) changed.push(path + name);
     }
   frame.remove();
   return changed.sort();

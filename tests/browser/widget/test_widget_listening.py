@@ -189,3 +189,25 @@ def test_a_page_that_pushes_in_a_loop_is_braked(store: Store) -> None:
     )
     settle(store)
     assert len(store.api.events) <= 300
+
+
+def test_structured_data_left_behind_by_a_router_is_not_the_new_page(store: Store) -> None:
+    store.put("/p/1", PRODUCT, json_ld=product_json_ld("sku-1"))
+    tab = store.open("/p/1")
+    settle(store)
+    tab.evaluate("history.pushState({}, '', '/about')")
+    tab.wait_for_timeout(300)
+    settle(store)
+    tab.evaluate(
+        """() => {
+          history.pushState({}, "", "/p/2");
+          const script = document.querySelector("script[type='application/ld+json']");
+          script.textContent = script.textContent.replace("sku-1", "sku-2");
+        }"""
+    )
+    tab.wait_for_timeout(300)
+    settle(store)
+    told = [
+        (event["page"], event["items"][0]["item_id"]) for event in store.api.of_type("view_item")
+    ]
+    assert told == [("/p/1", "sku-1"), ("/p/2", "sku-2")]

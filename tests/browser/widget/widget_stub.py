@@ -55,6 +55,23 @@ def catalogue(n: int = 10) -> list[dict[str, Any]]:
     ]
 
 
+def default_config() -> dict[str, Any]:
+    """Settings of a shop where everybody gets recommendations."""
+    placement = {"n": 8, "n_min": 2, "enabled": True, "title": {}}
+    return {
+        "shop": "Test shop",
+        "currency": "GBP",
+        "enabled": True,
+        "consent": "implied",
+        "stratum": {"stratum": 1, "salt": SALT, "treatment_share_ppm": 1_000_000},
+        "placements": {
+            "home": {**placement, "title": {"en": "Chosen for you", "ar": "قد يعجبك أيضا"}},
+            "product": dict(placement),
+            "cart": {**placement, "title": {"en": "Goes well with your cart"}},
+        },
+    }
+
+
 @dataclass
 class StubApi:
     """What the API answers, and what it was told.
@@ -70,7 +87,7 @@ class StubApi:
     """
 
     items: list[dict[str, Any]] = field(default_factory=catalogue)
-    config: dict[str, Any] = field(default_factory=lambda: default_config())
+    config: dict[str, Any] = field(default_factory=default_config)
     event_answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     slate_delay_seconds: float = 0
     slate_status: int = 200
@@ -107,29 +124,9 @@ class StubApi:
         """Return the arm the server computes."""
         if not visitor_id:
             return ""
-        told = self.config["stratum"]
         started_at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-        share_ppm = told["treatment_share_ppm"]
-        return assign(
-            visitor_id, Stratum("s", told["stratum"], told["salt"], share_ppm, started_at)
-        )
-
-
-def default_config() -> dict[str, Any]:
-    """Settings of a shop where everybody gets recommendations."""
-    placement = {"n": 8, "n_min": 2, "enabled": True, "title": {}}
-    return {
-        "shop": "Test shop",
-        "currency": "GBP",
-        "enabled": True,
-        "consent": "implied",
-        "stratum": {"stratum": 1, "salt": SALT, "treatment_share_ppm": 1_000_000},
-        "placements": {
-            "home": {**placement, "title": {"en": "Chosen for you", "ar": "قد يعجبك أيضا"}},
-            "product": dict(placement),
-            "cart": {**placement, "title": {"en": "Goes well with your cart"}},
-        },
-    }
+        stratum = Stratum(shop_id="shop", starts_at=started_at, **self.config["stratum"])
+        return assign(visitor_id, stratum)
 
 
 @dataclass

@@ -1,8 +1,15 @@
+import contextlib
 import datetime as dt
 import json
+import socket
+import subprocess
+import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
@@ -10,8 +17,16 @@ from recommender import tables
 from recommender.bootstrap import Services, bootstrap
 from recommender.config import Settings
 from recommender.demo.load import describe_item, prepare_demo, settle_past_months, shift_weeks
-from recommender.demo.register import N_DAYS, simulation_plan, storefront_url
+from recommender.demo.notes import DemoNotes, demo_folder, write_private
+from recommender.demo.register import (
+    N_DAYS,
+    simulation_plan,
+    storefront_url,
+    write_storefront_config,
+)
+from recommender.demo.sample import SAMPLE, compact_lines
 from recommender.demo.storefront import create_app
+from recommender.events.history import sort_out
 from recommender.events.history_orders import HistoricItem
 from recommender.records import Shop, Stratum
 
@@ -48,6 +63,71 @@ def test_items_get_pages_of_their_own() -> None:
         "Red Retrospot Lunch Bag", "Bags & purses", True,
     )  # fmt: skip
     assert not describe_item(HistoricItem("2", "Next Day Carriage", 500), shop).available
+
+
+def test_the_sample_is_whole_small_and_attributed() -> None:
+    assert pq.read_metadata(SAMPLE).num_rows == 541_909
+    assert SAMPLE.stat().st_size < 4_000_000
+    attribution = (SAMPLE.parent / "ATTRIBUTION.md").read_text()
+    assert "CC BY 4.0" in attribution
+    assert "doi:10.1057/dbm.2012.17" in attribution
+
+
+def test_the_sample_alters_no_line() -> None:
+    original = {
+        "InvoiceNo": ["536365", "C536379"],
+        "StockCode": ["85123A", "D"],
+        "Description": ["WHITE HANGING HEART T-LIGHT HOLDER", "Discount"],
+        "Quantity": ["6", "-1"],
+        "InvoiceDate": ["2010-12-01 08:26:00", "2010-12-01 09:41:00"],
+        "UnitPrice": ["2.55", "27.5"],
+        "CustomerID": ["17850.0", ""],
+        "Country": ["United Kingdom", "United Kingdom"],
+    }
+    compact = compact_lines(pa.table(original))
+    before, after = (
+        sort_out([("f", table)], currency="GBP", timezone="Europe/London")
+        for table in (pa.table(original), compact)
+    )
+    assert after.equals(before)
+    assert compact["Customer ID"].to_pylist() == [17850, None]
+
+
+def test_the_storefront_is_served_one_port_above(tmp_path: Path) -> None:
+    from recommender.cli.demo_commands import storefront_child
+
+    port = free_ports()
+    settings = Settings.from_environ(
+        {"RECOMMENDER_HOME": str(tmp_path), "RECOMMENDER_PORT": str(port)}
+    )
+    notes = DemoNotes("s", "pk", "sk", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "e", "p", "k", "d")
+    write_storefront_config(settings, notes, demo_folder(tmp_path))
+    write_private(demo_folder(tmp_path) / "catalogue.json", "[]")
+    child = subprocess.Popen(storefront_child(settings).argv)
+    try:
+        assert answer_of(f"http://127.0.0.1:{port + 1}/healthz", child) == b"ok"
+    finally:
+        child.terminate()
+        assert child.wait(20) == 0
+
+
+def free_ports() -> int:
+    """Return a port that is free together with the next one."""
+    for port in range(20_000, 30_000, 2):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for one in (port, port + 1):
+                stack.enter_context(closing(socket.create_server(("127.0.0.1", one))))
+            return port
+    raise AssertionError("no two neighbouring ports are free")
+
+
+def answer_of(url: str, child: "subprocess.Popen[bytes]") -> bytes:
+    """Ask until the child answers; fail when it ends instead."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while child.poll() is None:
+        with contextlib.suppress(OSError), opener.open(url, timeout=5) as answer:
+            return bytes(answer.read())
+    raise AssertionError("the storefront ended")
 
 
 def counts(services: Services) -> dict[str, int]:

@@ -1,9 +1,25 @@
-/** Asks the server for its settings and for slates; no answer in time is no answer. */
+/** Asks the server for settings and slates; no answer in time is no answer. */
 
 /** @import {Config, Context, Slate} from "./types.js" */
 
 const SLATE_LIMIT_MS = 1500;
 const CONFIG_LIMIT_MS = 5000;
+
+/**
+ * Gives up on what takes too long.
+ * @template T
+ * @param {number} limit_ms
+ * @param {(signal: AbortSignal) => Promise<T>} action
+ */
+export async function within(limit_ms, action) {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), limit_ms);
+  try {
+    return await action(limit.signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 /**
  * @param {string} origin
@@ -29,15 +45,8 @@ export function fetchSlate(origin, question) {
  * @param {number} limit_ms
  * @returns {Promise<any>} null when there is no good answer.
  */
-async function fetchJson(url, limit_ms) {
-  const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), limit_ms);
-  try {
-    const response = await fetch(url, { credentials: "omit", signal: limit.signal });
-    return response.ok ? await response.json() : null;
-  } catch {
-    return null;
-  } finally {
-    clearTimeout(timer);
-  }
-}
+const fetchJson = (url, limit_ms) =>
+  within(limit_ms, async (signal) => {
+    const response = await fetch(url, { credentials: "omit", signal });
+    return response.ok ? response.json() : null;
+  }).catch(() => null);
