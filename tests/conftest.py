@@ -154,6 +154,8 @@ def settings(tmp_path: Path, database_url: str, redis_url: str) -> Settings:
             "RECOMMENDER_DATABASE_URL": database_url,
             "RECOMMENDER_REDIS_URL": redis_url,
             "RECOMMENDER_LAKE_URL": str(tmp_path / "lake"),
+            # A busy machine must not turn a slate into its fallback.
+            "RECOMMENDER_SLATE_BUDGET_MS": "10000",
         }
     )
 

@@ -20,7 +20,9 @@ class CatalogueSnapshot:
     """
 
     revision: int = 0
-    by_category: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    by_category: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: MappingProxyType({}), repr=False
+    )
     _items: Mapping[str, Item] = field(default_factory=dict, repr=False)
     _fragments: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 

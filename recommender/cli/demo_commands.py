@@ -49,7 +49,7 @@ def storefront_child(settings: Settings) -> ChildSpec:
         "--log-level": "warning",
     }
     named = [text for pair in options.items() for text in pair]
-    app = f"recommender.demo.storefront:create_app({str(config)!r})"
+    app = f"recommender.demo.storefront:serve_app({str(config)!r})"
     return ChildSpec(
         "storefront", (sys.executable, "-m", "gunicorn", "--no-control-socket", *named, app)
     )

@@ -20,6 +20,7 @@ from recommender.demo.notes import StorefrontConfig
 from recommender.demo.outbox import Outbox
 from recommender.demo.pictures import draw
 from recommender.shops.money import format_minor
+from recommender.telemetry import configure_logging
 
 MAX_LINES = 50
 MAX_QUANTITY = 99
@@ -45,11 +46,10 @@ def create_app(
         SEND_FILE_MAX_AGE_DEFAULT=_DAY_SECONDS,
         MAX_CONTENT_LENGTH=64 * 1024,
     )
-    outbox = Outbox(config, now=now)
     app.extensions["storefront"] = {
         "config": config,
         "goods": Goods.read(Path(config.catalogue)),
-        "outbox": outbox,
+        "outbox": Outbox(config, now=now),
         "now": now,
     }
     app.jinja_env.filters["money"] = _money
@@ -60,7 +60,14 @@ def create_app(
     app.register_error_handler(404, lambda _error: (render("missing.html"), 404))
     app.before_request(_make_nonce)
     app.after_request(_add_headers)
-    outbox.start()
+    return app
+
+
+def serve_app(config_path: str) -> Flask:
+    """Build the storefront for a server process: with its log, and with orders being sent."""
+    configure_logging(service="storefront")
+    app = create_app(config_path)
+    app.extensions["storefront"]["outbox"].start()
     return app
 
 

@@ -39,9 +39,9 @@ def read_table(path: Path) -> pa.Table:
         if kind in _TEXT_KINDS:
             return _read_text(path)
     except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeError, csv.Error) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        told = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InvalidInputError(
-            f"{path.name} cannot be read: {reason}", code="unreadable-file"
+            f"{path.name} cannot be read: {told.splitlines()[0]}", code="unreadable-file"
         ) from error
     raise InvalidInputError(
         f"{path.name} is none of CSV, TSV, Parquet, JSON Lines (.csv .tsv .parquet .jsonl, "

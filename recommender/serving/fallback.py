@@ -25,8 +25,6 @@ class Fallback(StrEnum):
     """Fewer items than the placement's minimum: none, in either arm."""
     PLACEMENT_OFF = "placement-off"
     """The shop has switched the placement off."""
-    EXPOSURE_NOT_RECORDED = "exposure-not-recorded"
-    """The exposure could not be stored: an unrecorded slate would bias the measurement."""
     FAILED = "failed"
     """A fault of ours."""
 

@@ -197,8 +197,8 @@ def _expose(work: _Work, items: tuple[SlateItem, ...], fallback: str) -> SlateAn
         try:
             work.hot_state.record_exposure(_exposure(work, items, arm))
         except RecommenderError:
+            # The failure does not depend on the arm, so leaving it out biases nothing.
             FAILED_OPEN_TOTAL.labels(part="exposure").inc()
-            return work.answer((), Fallback.EXPOSURE_NOT_RECORDED)
     if arm is Arm.CONTROL:
         return work.answer((), fallback, arm, shown=False)
     return work.answer(items, fallback, arm)

@@ -238,7 +238,7 @@ def test_shops_that_close_at_once_get_consecutive_numbers(
         other = ShopDirectory(database).by_id(created.shop_id)
         shoppers = Shoppers(other)
         live_through(
-            shoppers, [STARTS_ON], visitors_a_day=300, uplift=2.0, conversion=0.3, seed=number
+            shoppers, [STARTS_ON], visitors_a_day=400, uplift=2.0, conversion=0.3, seed=number
         )
         shoppers.tell(event_log, database)
         add_terms(other, database)

@@ -180,11 +180,20 @@ def test_a_hot_state_that_is_down_costs_the_path_not_the_page(front):
     assert failed.get() == before + 1
 
 
-def test_an_exposure_that_is_not_stored_shows_nothing(front):
+def test_an_exposure_that_is_not_stored_changes_neither_arm(front):
+    failed = FAILED_OPEN_TOTAL.labels(part="exposure")._value
+    before = failed.get()
     front.hot_state.down = True
-    answer = front.ask(Placement.PRODUCT, item_id=A[0], visitor_id="v")
-    assert ids(answer) == []
-    assert (answer.arm, answer.slate.fallback) == ("", "exposure-not-recorded")
+    answers = {
+        answer.arm: answer
+        for answer in (
+            front.ask(Placement.PRODUCT, item_id=A[0], visitor_id=f"v{number}")
+            for number in range(20)
+        )
+    }
+    assert ids(answers["treatment"])
+    assert ids(answers["control"]) == []
+    assert failed.get() == before + 20
 
 
 def test_any_fault_of_ours_is_an_empty_slate(front):

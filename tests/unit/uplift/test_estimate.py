@@ -134,7 +134,8 @@ def test_relative_and_absolute_interval_agree_on_the_sign(
     assert (relative[0] > 0) == (low > 0)
     assert (relative[1] < 0) == (high < 0)
     assert result.relative_uplift is not None
-    assert relative[0] <= result.relative_uplift <= relative[1]
+    uplift, rounding = float(result.relative_uplift), 1e-9
+    assert float(relative[0]) - rounding <= uplift <= float(relative[1]) + rounding
 
 
 @pytest.mark.parametrize(
