@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from recommender.adapters.database import open_database
+from recommender.adapters.embedded_server import embedded_url
 from recommender.adapters.event_log import DeltaEventLog
 from recommender.adapters.redis_state import RedisState
 from recommender.adapters.secret_file import read_or_make_secret
@@ -51,7 +52,8 @@ def bootstrap(settings: Settings, *, now: Callable[[], dt.datetime] = utc_now) -
     return Services(
         settings=settings,
         database=database,
-        state=RedisState(settings.redis_url),
+        # Without an address: the server that `up` runs in this home, if it does.
+        state=RedisState(settings.redis_url or embedded_url(settings.home)),
         event_log=DeltaEventLog(settings.lake_url, engine=settings.engine),
         shops=ShopDirectory(database),
         catalogues=CatalogueCache(database),

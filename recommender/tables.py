@@ -190,8 +190,9 @@ order_conflicts = sa.Table(
 rejections = sa.Table(
     "rejections",
     metadata,
-    _shop_key(),
     sa.Column("rejection_id", sa.String(40), primary_key=True),
+    # Empty when the bytes name no shop of ours.
+    sa.Column("shop_id", sa.ForeignKey("shops.shop_id")),
     sa.Column("code", sa.String(60), nullable=False),
     sa.Column("detail", sa.String(500), nullable=False),
     sa.Column("payload", sa.Text, nullable=False),

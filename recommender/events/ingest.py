@@ -197,15 +197,10 @@ class _Rejecter:
             "payload": payload,
             "received_at": self._now(),
         }
-        log = get_logger()
         with self._database.begin() as connection:
             shop_id = _known_shop(connection, entry)
-            if shop_id is None:
-                # No shop of ours sent this, so there is no table for it; the bytes stay readable.
-                log.error("entry-without-shop", position=entry.position, payload=payload)
-                return
             tables.insert_ignore(connection, tables.rejections, [{"shop_id": shop_id, **row}])
-        log.error("entry-rejected", shop_id=shop_id, position=entry.position, code=code)
+        get_logger().error("entry-rejected", shop_id=shop_id, position=entry.position, code=code)
 
 
 def _known_shop(connection: sa.Connection, entry: StreamEntry) -> str | None:

@@ -188,14 +188,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "rejections",
-        sa.Column("shop_id", sa.String(length=40), nullable=False),
         sa.Column("rejection_id", sa.String(length=40), nullable=False),
+        sa.Column("shop_id", sa.String(length=40), nullable=True),
         sa.Column("code", sa.String(length=60), nullable=False),
         sa.Column("detail", sa.String(length=500), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("received_at", tables.UtcInstant(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["shop_id"], ["shops.shop_id"], name=op.f("fk_rejections_shop_id")),
-        sa.PrimaryKeyConstraint("shop_id", "rejection_id", name=op.f("pk_rejections")),
+        sa.PrimaryKeyConstraint("rejection_id", name=op.f("pk_rejections")),
     )
     op.create_table(
         "secret_keys",
