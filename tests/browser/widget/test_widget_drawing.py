@@ -292,7 +292,7 @@ def test_nothing_moves(store: Store, body: str, data_layer: Any, arm: str) -> No
     tab.mouse.wheel(0, 1500)
     tab.wait_for_timeout(400)
     assert tab.evaluate("window.shifts") == 0
-    tab.evaluate("document.body.prepend(document.querySelector('main').cloneNode(true))")
+    tab.evaluate("scrollTo(0, 0); document.body.prepend(document.querySelector('main'))")
     tab.wait_for_function("window.shifts > 0")  # the measure is alive
 
 

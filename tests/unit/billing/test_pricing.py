@@ -31,6 +31,9 @@ def test_the_default_policy_by_hand() -> None:
     multiplier = math.sqrt(2 * (q + 1) / q * math.log(math.sqrt(q + 1) / 0.05))
     lower = 1_000_000 - multiplier * math.sqrt(variance)
     assert 0 < lower < 1_000_000
+    # At a rate of 100 % the fee is the gain: its margin is rounded up, never down.
+    whole = cumulative_target(contract(rate_bps=10_000), shop_month(), through=JANUARY)
+    assert whole.proven_minimum_minor == math.floor(lower)
 
     target = cumulative_target(CONTRACT, shop_month(), through=JANUARY)
     assert target.gate_open
