@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
@@ -23,6 +24,10 @@ from recommender.records import Shop
 from recommender.shops.directory import ShopDirectory
 from recommender.shops.registry import NewShop, ShopOrder, create_shop
 from world import SHOP_ORIGIN, STARTED_AT, Clock, missing
+
+# Properties are judged by what they compute, not by how long a busy machine takes.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,10 @@ import pypdf
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
-from money_world import CONTRACT
-from shoppers import Shoppers, live_through
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
+from money_world import CONTRACT
 from recommender import tables
 from recommender.adapters.database import migrate, open_database
 from recommender.adapters.invoice_pdf import render_invoice
@@ -31,6 +30,7 @@ from recommender.shops.accounts import add_user
 from recommender.shops.registry import ShopOrder, add_contract, create_shop
 from recommender.uplift.measure import measure
 from recommender.web.app import create_app
+from shoppers import Shoppers, live_through
 from world import Clock
 
 EMAIL, PASSWORD = "owner@shop.example", "correct horse battery"

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
-from money_world import CONTRACT
-from shoppers import Shoppers, live_through
 
+from money_world import CONTRACT
 from recommender.errors import InconsistentError
 from recommender.ports import EventLog
 from recommender.records import Arm, Contract, DailySum, EventItem, EventType, Shop
 from recommender.uplift.measure import collect, measure
 from recommender.uplift.stored import Measurement, read_measurement, read_sums
+from shoppers import Shoppers, live_through
 
 NOON = dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)

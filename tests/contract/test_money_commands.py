@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from money_world import CONTRACT
-from shoppers import Shoppers, live_through
 
+from money_world import CONTRACT
 from recommender.billing.archive import read_invoice_pdf
 from recommender.bootstrap import Services
 from recommender.cli import money_commands
 from recommender.errors import InvalidInputError, NotFoundError
 from recommender.records import Shop
 from recommender.shops.registry import ShopOrder, add_contract, create_shop
+from shoppers import Shoppers, live_through
 from world import Clock
 
 STARTS_ON = dt.date(2026, 3, 2)

@@ -14,9 +14,8 @@ from typing import Any
 import pypdf
 import pytest
 import sqlalchemy as sa
-from money_world import CONTRACT
-from shoppers import Shoppers, live_through
 
+from money_world import CONTRACT
 from recommender import tables
 from recommender.adapters.invoice_pdf import render_invoice
 from recommender.billing.archive import Settlement, read_invoice_pdf, read_settlements
@@ -31,6 +30,7 @@ from recommender.records import Contract, Shop
 from recommender.shops.directory import ShopDirectory
 from recommender.shops.registry import ShopOrder, add_contract, create_shop
 from recommender.uplift.measure import measure
+from shoppers import Shoppers, live_through
 
 STARTS_ON = dt.date(2026, 3, 2)
 APRIL = dt.datetime(2026, 4, 2, 6, tzinfo=dt.UTC)

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 import uuid6
-from planted import BEGAN_AT, GROUPS, Line, catalogue_item, two_groups
 
+from planted import BEGAN_AT, GROUPS, Line, catalogue_item, two_groups
 from recommender import tables
 from recommender.adapters.event_log import EVENT_SCHEMA, DeltaEventLog
 from recommender.catalog.cache import CatalogueCache

@@ -1,8 +1,8 @@
 """Events arrive: through outages, reloads, closing tabs, and only with the shopper's leave."""
 
 import pytest
-from conftest import Store
 from shop_pages import PRODUCT, slot, view_item
+from widget_store import Store
 
 pytestmark = pytest.mark.browser
 

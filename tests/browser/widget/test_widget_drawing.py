@@ -1,14 +1,20 @@
 """What a shopper sees: strips on every page, in any theme, direction and width, moving nothing."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Store
 from playwright.sync_api import Page, expect
 from shop_pages import FILLER, HERO, PRODUCT, slot, view_item
+from widget_store import Store
 from widget_stub import catalogue
 
+from world import missing
+
 pytestmark = pytest.mark.browser
+
+DESKTOP = {"viewport": {"width": 1280, "height": 800}}
+TELEPHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 
 DRAWN = "[data-recommender-state=drawn]"
 SUM_SHIFTS = """
@@ -187,9 +193,7 @@ def test_a_strict_content_security_policy_is_kept(store: Store) -> None:
     # A blocked thing would be an error on the console, which the fixture finds.
 
 
-@pytest.mark.parametrize(
-    "shopper", [{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}]
-)
+@pytest.mark.parametrize("shopper", [{**DESKTOP, "reduced_motion": "reduce"}])
 def test_buttons_scroll_and_say_where_the_end_is(store: Store) -> None:
     store.put("/", slot("home"))
     tab = store.open("/")
@@ -236,9 +240,7 @@ def test_buttons_hide_when_everything_fits(store: Store) -> None:
     expect(tab.get_by_role("button")).to_have_count(0)
 
 
-@pytest.mark.parametrize(
-    "shopper", [{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}]
-)
+@pytest.mark.parametrize("shopper", [{**DESKTOP, "reduced_motion": "reduce"}])
 def test_right_to_left_pages_scroll_to_the_left(store: Store) -> None:
     store.put("/", slot("home"), language="ar", direction="rtl")
     tab = store.open("/")
@@ -318,9 +320,7 @@ def test_the_nominal_height_is_the_real_one(store: Store) -> None:
         assert measured["height"] == pytest.approx(card + 11.875 * 16, abs=1.5), width
 
 
-@pytest.mark.parametrize(
-    "shopper", [{"viewport": {"width": 390, "height": 844}, "has_touch": True}]
-)
+@pytest.mark.parametrize("shopper", [TELEPHONE])
 def test_a_telephone_shows_two_cards_and_a_bit_and_does_not_scroll_sideways(store: Store) -> None:
     store.put("/", HERO + slot("home"))
     tab = store.open("/")
@@ -338,9 +338,7 @@ def test_a_telephone_shows_two_cards_and_a_bit_and_does_not_scroll_sideways(stor
 
 
 @pytest.mark.parametrize("theme", ["", "dark"])
-@pytest.mark.parametrize(
-    "shopper", [{"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"}]
-)
+@pytest.mark.parametrize("shopper", [{**DESKTOP, "color_scheme": "dark"}])
 def test_colours_follow_the_page_and_not_the_system(store: Store, theme: str) -> None:
     store.put("/", slot("home"), theme=theme)
     tab = store.open("/")
@@ -378,3 +376,19 @@ def test_styles_do_not_leak(store: Store) -> None:
     expect(tab.get_by_role("region").get_by_role("heading")).to_have_css("border-width", "0px")
     expect(tab.get_by_role("link").first).to_have_css("text-transform", "none")
     expect(tab.get_by_role("button", name="Shop")).to_have_css("border-radius", "0px")
+
+
+@pytest.mark.parametrize("theme", ["", "dark"])
+@pytest.mark.parametrize("shopper", [DESKTOP, TELEPHONE], ids=["desktop", "telephone"])
+def test_no_rule_of_wcag_is_broken(store: Store, theme: str) -> None:
+    axe = Path(__file__).resolve().parents[3] / "widget/node_modules/axe-core/axe.min.js"
+    if not axe.is_file():
+        missing("axe-core")
+    store.put("/", "<h1>Fernleigh</h1>" + HERO + slot("home"), theme=theme)
+    tab = store.open("/")
+    drawn(tab)
+    tab.get_by_role("listitem").first.scroll_into_view_if_needed()
+    tab.evaluate(axe.read_text(encoding="utf-8"))
+    found = tab.evaluate("axe.run('[data-recommender]')")
+    assert [rule["id"] for rule in found["violations"]] == []
+    assert "color-contrast" in [rule["id"] for rule in found["passes"]]

@@ -1,9 +1,9 @@
 """The page is the shop's: whatever fails, it stays whole, and a switch ends it all."""
 
 import pytest
-from conftest import Store
 from playwright.sync_api import expect
 from shop_pages import FILLER, HERO, PRODUCT, slot, snippet, view_item
+from widget_store import Store
 from widget_stub import SITE_KEY
 
 pytestmark = pytest.mark.browser

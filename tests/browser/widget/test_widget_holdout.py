@@ -1,9 +1,9 @@
 """Control and treatment walk the same path; only what is drawn differs."""
 
 import pytest
-from conftest import Store
 from playwright.sync_api import Page, expect
 from shop_pages import FILLER, HERO, slot
+from widget_store import Store
 
 pytestmark = pytest.mark.browser
 

@@ -1,8 +1,8 @@
 """What the widget understands of a shopper's way through the shop."""
 
 import pytest
-from conftest import Store
 from shop_pages import PRODUCT, product_json_ld, slot, view_item
+from widget_store import Store
 
 pytestmark = pytest.mark.browser
 

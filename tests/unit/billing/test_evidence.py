@@ -4,8 +4,8 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from money_world import CONTRACT, STRATUM, contract, evidence, shop_month
 
+from money_world import CONTRACT, STRATUM, contract, evidence, shop_month
 from recommender.billing.evidence import Billed, Evidence, read_evidence, write_evidence
 from recommender.billing.months import Month
 from recommender.errors import InvalidInputError

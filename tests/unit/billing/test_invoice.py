@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from money_world import STRATUM, evidence, shop_month
 
+from money_world import STRATUM, evidence, shop_month
 from recommender.billing.evidence import Billed, read_evidence
 from recommender.billing.invoice import InvoiceDocument, InvoiceKind, draft_invoice, vat_amount
 from recommender.billing.ledger import Account, Posting, check_balance, invoice_postings

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from money_world import CONTRACT, START, buyers, contract, evidence, shop_month
 
+from money_world import CONTRACT, START, buyers, contract, evidence, shop_month
 from recommender.billing.evidence import Billed
 from recommender.billing.months import Month, months_between
 from recommender.billing.pricing import MIN_BUYERS, Bill, Reason, cumulative_target, fee, price

@@ -5,8 +5,8 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from money_world import STRATUM, buyers, contract, evidence, shop_month
 
+from money_world import STRATUM, buyers, contract, evidence, shop_month
 from recommender.billing.evidence import Billed, read_evidence, write_evidence
 from recommender.billing.months import Month
 from recommender.billing.pricing import price

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planted import BEGAN_AT, GROUPS, catalogue_item, interactions_of, two_groups
 from shopfront import Shopfront
 
+from planted import BEGAN_AT, GROUPS, catalogue_item, interactions_of, two_groups
 from recommender.records import Placement, PlacementSetting, Shop, Stratum
 from recommender.serving.models import LoadedModels
 from recommender.training.artifact import ArtifactStore

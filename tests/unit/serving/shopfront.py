@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from planted import BEGAN_AT, catalogue_item
-
 from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.errors import UnavailableError
 from recommender.events.identity import derived_event_id, pseudonym

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planted import BEGAN_AT, GROUPS
 
+from planted import BEGAN_AT, GROUPS
 from recommender.serving.models import LoadedModels
 from recommender.serving.recommend import SlateRequest
 from recommender.telemetry import FAILED_OPEN_TOTAL

@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from planted import BEGAN_AT, GROUPS, catalogue_item
 from shopfront import ids
 
+from planted import BEGAN_AT, GROUPS, catalogue_item
 from recommender.catalog.eligibility import is_showable
 from recommender.events.identity import pseudonym
 from recommender.records import EventType, Placement, Stratum

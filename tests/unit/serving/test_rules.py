@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planted import catalogue_item
 
+from planted import catalogue_item
 from recommender.catalog.eligibility import is_showable
 from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.records import Item

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from planted import interactions_of, two_groups
 
+from planted import interactions_of, two_groups
 from recommender.training.blend import FLOOR, PROBES_MIN, Blend, blended, learn_blend
 from recommender.training.evaluation import Probe, path_query
 from recommender.training.fitting import learn_recipe

@@ -3,8 +3,8 @@ from math import log2, sqrt
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from planted import GROUPS, basket, interactions_of, two_groups, views
 
+from planted import GROUPS, basket, interactions_of, two_groups, views
 from recommender.training.cooccurrence import (
     BOUGHT_TOGETHER,
     FOLLOWS,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planted import BEGAN_AT, basket, interactions_of, views
 
+from planted import BEGAN_AT, basket, interactions_of, views
 from recommender.training.evaluation import (
     BASKET_PROBE_ITEMS,
     CUTOFF,

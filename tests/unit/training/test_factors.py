@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from planted import GROUPS, basket, interactions_of, two_groups, views
 from threadpoolctl import threadpool_limits
 
+from planted import GROUPS, basket, interactions_of, two_groups, views
 from recommender.training import factors
 from recommender.training.factors import ALPHA, FACTORS, RANK, REGULARIZATION, SIMILAR
 from recommender.training.scoring import fit_sources, flat_arrays

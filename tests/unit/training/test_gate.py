@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planted import BEGAN_AT, interactions_of, two_groups
 
+from planted import BEGAN_AT, interactions_of, two_groups
 from recommender.training.artifact import Artifact, ArtifactStore
 from recommender.training.blend import Blend
 from recommender.training.fitting import TASKS, Recipe, evaluate, fit, learn_recipe

@@ -3,8 +3,8 @@ import datetime as dt
 import numpy as np
 import pyarrow as pa
 import pytest
-from planted import basket, interactions_of, lines_of, views
 
+from planted import basket, interactions_of, lines_of, views
 from recommender.training.interactions import (
     ANONYMOUS,
     DAY_SECONDS,

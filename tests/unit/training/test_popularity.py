@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from planted import basket, interactions_of, views
 
+from planted import basket, interactions_of, views
 from recommender.training.interactions import DAY_SECONDS
 from recommender.training.popularity import HALF_LIFE_DAYS, POPULAR, popularity
 from recommender.training.source import Pool, Query

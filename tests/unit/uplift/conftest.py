@@ -6,14 +6,9 @@ from typing import Any
 
 import ibis
 import pytest
-from hypothesis import settings
 
 from recommender.adapters.event_rows import events_to_table
 from recommender.records import Event, EventType, Source
-
-# Properties are judged by what they compute, not by how long a busy machine takes.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 
 class EventMaker:
