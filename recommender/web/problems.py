@@ -3,7 +3,7 @@
 import random
 from http import HTTPStatus
 
-from flask import Flask, Response, request
+from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from recommender import telemetry
@@ -68,8 +68,11 @@ def register_problems(app: Flask) -> None:
         return problem(status, error.code, str(error))
 
     @app.errorhandler(HTTPException)
-    def _http(error: HTTPException) -> Response:
+    def _http(error: HTTPException) -> Response | tuple[str, int]:
         status = error.code or 500
+        if request.path.startswith("/console"):
+            # Addresses that belong to no route never reach the console's own handlers.
+            return render_template("console/problem.html", error=error.description), status
         code = HTTPStatus(status).phrase.lower().replace(" ", "-")
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             code = "body-too-large"

@@ -19,6 +19,7 @@ from recommender.config import Settings
 from recommender.demo.load import describe_item, prepare_demo, settle_past_months, shift_weeks
 from recommender.demo.notes import DemoNotes, demo_folder, write_private
 from recommender.demo.register import (
+    EFFECT_PPM,
     N_DAYS,
     simulation_plan,
     storefront_url,
@@ -158,7 +159,7 @@ def test_the_demo_is_loaded_once_and_kept(tmp_path: Path) -> None:
     assert loaded["trainings"] == 1
     assert services.artifacts.current(notes.shop_id) is not None
     shop = services.shops.by_id(notes.shop_id)
-    assert shop.declared_effect_ppm == 150_000
+    assert shop.declared_effect_ppm == EFFECT_PPM
     assert set(shop.origins) == {"http://127.0.0.1:8001", "http://localhost:8001"}
     assert_measured(services)
     settle_past_months(services, notes)
