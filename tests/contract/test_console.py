@@ -425,3 +425,10 @@ def test_pages_fit_the_screen_and_break_no_policy(
         thread.join()
         server.server_close()
     assert complaints == []
+
+
+def test_an_address_that_does_not_exist_is_a_page(client: FlaskClient) -> None:
+    answer = client.get("/console/nothing-here")
+    assert answer.status_code == 404
+    assert answer.mimetype == "text/html"
+    assert "Back to the overview" in answer.text
