@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from recommender.records import Event
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from ibis.expr.types import Table
 
 
@@ -123,11 +124,18 @@ class EventLog(Protocol):
         """
         ...
 
+    def append_table(self, table: "pa.Table", writer: str, position: int) -> None:
+        """Append rows that are columns already; otherwise as `append`.
+
+        Args:
+            table: Rows of `events.columns.EVENT_SCHEMA`.
+        """
+        ...
+
     def events(self, shop_id: str) -> "Table":
         """Return all events of a shop, each event id once, as an Ibis table.
 
-        Columns are the fields of `records.Event`; `items` is an array of structs
-        (item_id string, quantity int32, price_minor int64); times are UTC timestamps.
+        Columns are those of `events.columns.EVENT_SCHEMA`.
         """
         ...
 

@@ -27,14 +27,13 @@ from recommender.adapters.delta_sync import (
     discard_torn_commits,
     sync_commits,
 )
-from recommender.adapters.event_rows import EVENT_SCHEMA, check_rows, events_to_table
+from recommender.adapters.event_rows import check_rows, events_to_table
 from recommender.errors import InconsistentError, InvalidInputError, UnavailableError
+from recommender.events.columns import EVENT_SCHEMA
 from recommender.records import Event
 
 if TYPE_CHECKING:
     from ibis.expr.types import Table
-
-__all__ = ["EVENT_SCHEMA", "DeltaEventLog"]
 
 _PARTITIONS = ["shop_id", "day"]
 _TABLE_SETTINGS = {

@@ -1,4 +1,4 @@
-"""Events as columns: the schema of the event log, and the way from records to it.
+"""The way from event records to the columns of the event log.
 
 Must not know where the columns are kept.
 """
@@ -11,33 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recommender.errors import InvalidInputError
+from recommender.events.columns import EVENT_SCHEMA, ITEM
 from recommender.records import Event
-
-_INSTANT = pa.timestamp("us", "UTC")
-_ITEM = pa.struct([("item_id", pa.string()), ("quantity", pa.int32()), ("price_minor", pa.int64())])
-
-EVENT_SCHEMA = pa.schema(
-    [
-        ("shop_id", pa.string()),
-        ("event_id", pa.string()),
-        ("type", pa.string()),
-        ("visitor", pa.string()),
-        ("occurred_at", _INSTANT),
-        ("received_at", _INSTANT),
-        ("day", pa.date32()),
-        ("source", pa.string()),
-        ("items", pa.list_(_ITEM)),
-        ("placement", pa.string()),
-        ("arm", pa.string()),
-        ("stratum", pa.int32()),
-        ("slate_id", pa.string()),
-        ("order_id", pa.string()),
-        ("search_term", pa.string()),
-        ("session", pa.string()),
-        ("page", pa.string()),
-    ]
-)
-"""One row an event, the fields of `records.Event`; only a price inside `items` may be null."""
 
 
 def events_to_table(events: Sequence[Event]) -> pa.Table:
@@ -84,8 +59,8 @@ def _items(events: Sequence[Event]) -> pa.Array:
     flat = [item for event in events for item in event.items]
     offsets = itertools.accumulate((len(event.items) for event in events), initial=0)
     values = [
-        pa.array(list(map(attrgetter(field.name), flat)), field.type) for field in _ITEM.fields
+        pa.array(list(map(attrgetter(field.name), flat)), field.type) for field in ITEM.fields
     ]
     return pa.ListArray.from_arrays(
-        pa.array(list(offsets), pa.int32()), pa.StructArray.from_arrays(values, fields=_ITEM.fields)
+        pa.array(list(offsets), pa.int32()), pa.StructArray.from_arrays(values, fields=ITEM.fields)
     )

@@ -34,6 +34,17 @@ class Settlement:
     invoice_number: str = ""
     is_new: bool = False
 
+    def summary(self) -> dict[str, Any]:
+        """Return what a list of settlements says of this one, ready for JSON."""
+        return {
+            "month": self.month,
+            "contract_version": self.contract_version,
+            "amount_minor": self.amount_minor,
+            "currency": self.currency,
+            "invoice": self.invoice_number or None,
+            "sha256": self.statement_sha256,
+        }
+
 
 def read_settlements(connection: sa.Connection, shop_id: str) -> list[Settlement]:
     """Return all closed months of a shop, newest first."""

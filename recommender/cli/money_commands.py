@@ -150,13 +150,7 @@ def _measured_text(result: Mapping[str, Any]) -> str:
 
 
 def _settled(settlement: Settlement) -> dict[str, Any]:
-    return {
-        "month": settlement.month,
-        "contract_version": settlement.contract_version,
-        "amount_minor": settlement.amount_minor,
-        "currency": settlement.currency,
-        "invoice": settlement.invoice_number or None,
-        "sha256": settlement.statement_sha256,
+    return settlement.summary() | {
         "new": settlement.is_new,
         "reason": settlement.statement["bill"]["reason"],
         "explanation": settlement.statement["explanation"],

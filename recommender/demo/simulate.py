@@ -13,9 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recommender.demo.shoppers import Baskets, Shopping, collect_baskets, go_shopping
+from recommender.events.columns import ITEM, UTC_TIME
 from recommender.events.history import Fate
-from recommender.events.history_log import ITEM
-from recommender.events.history_times import UTC_TIME
 from recommender.records import EventType, OrderKind, Placement, Stratum
 
 _DAY_MS = 86_400_000

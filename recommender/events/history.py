@@ -30,7 +30,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recommender.errors import InvalidInputError
-from recommender.events.history_times import UTC_TIME, to_utc
+from recommender.events.columns import UTC_TIME
+from recommender.events.history_times import to_utc
 from recommender.shops.money import exponent
 
 Lines = Any

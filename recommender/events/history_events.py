@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recommender.errors import InvalidInputError
-from recommender.events.history_log import EVENT_ROWS, ITEM, event_rows, pseudonyms
+from recommender.events.columns import EVENT_SCHEMA, ITEM, UTC_TIME
+from recommender.events.history_log import event_rows, pseudonyms
 from recommender.events.history_orders import with_body_hashes
-from recommender.events.history_times import UTC_TIME, to_utc
+from recommender.events.history_times import to_utc
 from recommender.records import Arm, EventType, OrderKind, Shop
 
 _NEEDED = ("type", "occurred_at", "visitor_id")
@@ -180,7 +181,7 @@ def _reasons(rows: Any) -> Any:
 
 def _events(rows: Any, shop: Shop) -> Any:
     if rows.num_rows == 0:
-        return EVENT_ROWS.empty_table()
+        return EVENT_SCHEMA.empty_table()
     names = ("type", "occurred_at", "items", "stratum", "order_id", *_TEXTS)
     return event_rows(
         shop.shop_id,

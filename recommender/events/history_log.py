@@ -5,50 +5,14 @@ acknowledgement of ours, so its events count as received when they happened: the
 the same rows whenever it is read.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recommender.events.history_times import UTC_TIME
+from recommender.events.columns import EVENT_SCHEMA, UTC_TIME
 from recommender.events.identity import derived_event_id, pseudonym
 from recommender.records import EventType, Source
-
-ITEM = pa.struct([("item_id", pa.string()), ("quantity", pa.int32()), ("price_minor", pa.int64())])
-EVENT_ROWS = pa.schema(
-    [
-        ("shop_id", pa.string()),
-        ("event_id", pa.string()),
-        ("type", pa.string()),
-        ("visitor", pa.string()),
-        ("occurred_at", UTC_TIME),
-        ("received_at", UTC_TIME),
-        ("day", pa.date32()),
-        ("source", pa.string()),
-        ("items", pa.list_(ITEM)),
-        ("placement", pa.string()),
-        ("arm", pa.string()),
-        ("stratum", pa.int32()),
-        ("slate_id", pa.string()),
-        ("order_id", pa.string()),
-        ("search_term", pa.string()),
-        ("session", pa.string()),
-        ("page", pa.string()),
-    ]
-)
-"""The fields of `records.Event` as columns."""
-
-
-class BulkEventLog(Protocol):
-    """The event log as an import writes it; see `ports.EventLog` for the meaning."""
-
-    def committed_position(self, writer: str) -> int:
-        """Return the highest position committed for `writer`, 0 before the first commit."""
-        ...
-
-    def append_table(self, table: Any, writer: str, position: int) -> None:
-        """Append rows of `EVENT_ROWS` and remember `position`, in one atomic commit."""
-        ...
 
 
 def event_rows(shop_id: str, **columns: Any) -> Any:
@@ -73,8 +37,8 @@ def event_rows(shop_id: str, **columns: Any) -> Any:
     }
     known = {**defaults, **columns}
     return pa.table(
-        [_column(known.get(field.name, ""), field.type, size) for field in EVENT_ROWS],
-        schema=EVENT_ROWS,
+        [_column(known.get(field.name, ""), field.type, size) for field in EVENT_SCHEMA],
+        schema=EVENT_SCHEMA,
     )
 
 

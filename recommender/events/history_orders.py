@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recommender.events.columns import ITEM
 from recommender.events.history import Fate
-from recommender.events.history_log import ITEM
 from recommender.records import OrderKind
 
 _STATEMENT = ["order_id", "kind"]

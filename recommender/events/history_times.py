@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recommender.events.columns import UTC_TIME
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-UTC_TIME = pa.timestamp("us", "UTC")
 _LOCAL_TIME = pa.timestamp("us")
 _FORMS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 _ZONE = r"(?P<sign>[+-])(?P<hours>[01][0-9]):?(?P<minutes>[0-5][0-9])$"

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 
 from recommender.errors import InvalidInputError
 from recommender.events import history
+from recommender.events.columns import EVENT_SCHEMA
 from recommender.events.history_events import read_events
 from recommender.events.history_files import file_set_sha256, read_table
-from recommender.events.history_log import EVENT_ROWS, BulkEventLog, pseudonyms
+from recommender.events.history_log import pseudonyms
 from recommender.events.history_orders import HistoricItem, collect_items, collect_statements
 from recommender.events.store_history import (
     Import,
@@ -26,6 +27,7 @@ from recommender.events.store_history import (
     note_finished,
     store_rows,
 )
+from recommender.ports import EventLog
 from recommender.records import OrderKind, Shop
 
 StoreItems = Callable[[Sequence[HistoricItem]], object]
@@ -40,7 +42,7 @@ def load_orders(
     *,
     shop: Shop,
     database: sa.Engine,
-    event_log: BulkEventLog,
+    event_log: EventLog,
     store_items: StoreItems,
     now: dt.datetime,
     progress: Progress = _no_progress,
@@ -78,7 +80,7 @@ def load_orders(
         raise InvalidInputError("No line of these files is an order", code="no-orders")
     items = collect_items(lines)
     report = _describe(lines, statements) | {"items": len(items)}
-    report["conflicts"] = store_rows(job, _facts(statements, shop), EVENT_ROWS.empty_table())
+    report["conflicts"] = store_rows(job, _facts(statements, shop), EVENT_SCHEMA.empty_table())
     store_items(items)
     note_finished(job, report)
     return {**report, "already_imported": False}
@@ -89,7 +91,7 @@ def load_events(
     *,
     shop: Shop,
     database: sa.Engine,
-    event_log: BulkEventLog,
+    event_log: EventLog,
     now: dt.datetime,
     progress: Progress = _no_progress,
 ) -> Report:

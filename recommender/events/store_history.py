@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from recommender import tables
 from recommender.errors import UnavailableError
-from recommender.events.history_log import BulkEventLog, order_rows
+from recommender.events.history_log import order_rows
+from recommender.ports import EventLog
 from recommender.records import OrderKind, Shop
 
 Report = dict[str, Any]
@@ -42,7 +43,7 @@ class Import:
     sha256: str
     shop: Shop
     database: sa.Engine
-    event_log: BulkEventLog
+    event_log: EventLog
     now: dt.datetime
     progress: Progress
 

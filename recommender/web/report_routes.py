@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from flask import Blueprint, Response
 
-from recommender.billing.archive import Settlement, read_invoice_pdf, read_settlements
+from recommender.billing.archive import read_invoice_pdf, read_settlements
 from recommender.billing.statement import estimate_figures
 from recommender.shops.registry import current_contract
 from recommender.uplift.days import local_day
@@ -41,7 +41,13 @@ def get_statements() -> Response:
     shop = secret_shop()
     with services().database.connect() as connection:
         settlements = read_settlements(connection, shop.shop_id)
-    return json_response({"statements": [_listed(settlement) for settlement in settlements]})
+    return json_response(
+        {
+            "statements": [
+                settlement.summary() | {"body": settlement.statement} for settlement in settlements
+            ]
+        }
+    )
 
 
 @blueprint.get("/v1/invoices/<number>.pdf")
@@ -50,15 +56,3 @@ def get_invoice(number: str) -> Response:
     shop = secret_shop()
     pdf = read_invoice_pdf(shop.shop_id, number, database=services().database)
     return Response(pdf, mimetype="application/pdf", headers={"Cache-Control": "no-store"})
-
-
-def _listed(settlement: Settlement) -> dict[str, object]:
-    return {
-        "month": settlement.month,
-        "contract_version": settlement.contract_version,
-        "amount_minor": settlement.amount_minor,
-        "currency": settlement.currency,
-        "invoice": settlement.invoice_number or None,
-        "sha256": settlement.statement_sha256,
-        "body": settlement.statement,
-    }

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pytest
 from event_load import NOON, make_event, stored_ids
 
-from recommender.adapters.event_log import EVENT_SCHEMA, DeltaEventLog
+from recommender.adapters.event_log import DeltaEventLog
 from recommender.adapters.event_rows import events_to_table
 from recommender.errors import InconsistentError, InvalidInputError, UnavailableError
+from recommender.events.columns import EVENT_SCHEMA
 from recommender.records import Event, EventItem, EventType, Source
 
 DAY = dt.timedelta(days=1)

@@ -19,9 +19,10 @@ import uuid6
 
 from planted import BEGAN_AT, GROUPS, Line, catalogue_item, two_groups
 from recommender import tables
-from recommender.adapters.event_log import EVENT_SCHEMA, DeltaEventLog
+from recommender.adapters.event_log import DeltaEventLog
 from recommender.catalog.cache import CatalogueCache
 from recommender.errors import UnavailableError
+from recommender.events.columns import EVENT_SCHEMA
 from recommender.events.identity import derived_event_id, pseudonym
 from recommender.records import Event, EventItem, EventType, Placement, Shop, Source, Stratum
 from recommender.serving.models import LoadedModels

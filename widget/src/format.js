@@ -1,6 +1,12 @@
 /** Prices and addresses as a shopper may get them. Pure. */
 
 /**
+ * Formats by language and currency: each takes long to make.
+ * @type {Map<string, Intl.NumberFormat>}
+ */
+const formats = new Map();
+
+/**
  * Writes an amount of minor units in the page's language; empty when it cannot be written.
  * @param {number | null} minor
  * @param {string} currency ISO 4217.
@@ -9,8 +15,10 @@
 export function formatPrice(minor, currency, language) {
   if (!Number.isInteger(minor)) return "";
   try {
+    const name = language + currency;
     const options = /** @type {const} */ ({ style: "currency", currency });
-    const format = new Intl.NumberFormat(language || undefined, options);
+    const format = formats.get(name) ?? new Intl.NumberFormat(language || undefined, options);
+    formats.set(name, format);
     const { maximumFractionDigits: digits = 2 } = format.resolvedOptions();
     return format.format(Number(minor) / 10 ** digits);
   } catch {

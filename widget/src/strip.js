@@ -8,7 +8,7 @@
 /** @import {SlateItem} from "./types.js" */
 
 import { formatPrice, safeUrl } from "./format.js";
-import { listen } from "./guard.js";
+import { guarded, listen } from "./guard.js";
 import css from "./strip.css";
 
 /** @typedef {ReturnType<typeof openStrip>} Strip */
@@ -191,8 +191,7 @@ function makeImage(/** @type {string} */ src) {
 /** @param {HTMLElement} section @param {HTMLElement} list */
 function connectButtons(section, list) {
   const [previous, next] = section.querySelectorAll("button");
-  const isRtl = getComputedStyle(list).direction === "rtl";
-  section.classList.toggle("rtl", isRtl);
+  let isRtl = false;
 
   /** @param {number} direction */
   function scroll(direction) {
@@ -201,17 +200,19 @@ function connectButtons(section, list) {
     list.scrollBy({ left, behavior: calm ? "auto" : "smooth" });
   }
 
-  function update() {
+  const update = guarded(() => {
     const end = list.scrollWidth - list.clientWidth;
     const at = Math.abs(list.scrollLeft);
+    isRtl = getComputedStyle(list).direction === "rtl";
+    section.classList.toggle("rtl", isRtl);
     section.classList.toggle("fits", end < 2);
     previous.setAttribute("aria-disabled", String(at < 2));
     next.setAttribute("aria-disabled", String(at > end - 2));
-  }
+  });
 
   listen(previous, "click", () => scroll(-1));
   listen(next, "click", () => scroll(1));
   listen(list, "scroll", update);
-  listen(window, "resize", update);
-  update();
+  // Calls at the start too, and always when the browser has just laid out the page anyway.
+  new ResizeObserver(update).observe(list);
 }

@@ -5,9 +5,10 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.adapters.event_rows import EVENT_SCHEMA, check_rows
+from recommender.adapters.event_rows import check_rows
+from recommender.events.columns import EVENT_SCHEMA
 from recommender.events.history import LINE, sort_out
-from recommender.events.history_log import EVENT_ROWS, order_rows, pseudonyms
+from recommender.events.history_log import order_rows, pseudonyms
 from recommender.events.history_orders import HistoricItem, collect_items, collect_statements
 from recommender.events.identity import pseudonym
 from recommender.events.orders import order_event
@@ -114,11 +115,7 @@ def test_order_events_are_those_of_the_live_api() -> None:
     live = order_event(fact, Source.IMPORT)
     (row,) = rows.to_pylist()
     row["items"] = tuple(EventItem(**item) for item in row["items"])
-    assert row == {name: getattr(live, name) for name in EVENT_ROWS.names}
-
-
-def test_rows_are_those_of_the_event_log() -> None:
-    assert EVENT_ROWS.equals(EVENT_SCHEMA)
+    assert row == {name: getattr(live, name) for name in EVENT_SCHEMA.names}
 
 
 def test_pseudonyms_of_a_column() -> None:
