@@ -5,8 +5,23 @@ import os
 
 import pytest
 
+from recommender.records import Shop, Stratum
+
 STARTED_AT = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
 SHOP_ORIGIN = "https://shop.example"
+SHOP = Shop(
+    shop_id="shop_1",
+    name="Shop",
+    currency="EUR",
+    country="FR",
+    timezone="Europe/Paris",
+    public_key="pk_1",
+    visitor_key=b"k" * 32,
+    origins=(SHOP_ORIGIN,),
+    placements={},
+    strata=(Stratum("shop_1", 1, "salt", 500_000, STARTED_AT),),
+)
+"""A shop for tests without a database."""
 
 
 class Clock:

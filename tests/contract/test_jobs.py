@@ -10,6 +10,7 @@ from event_load import make_event
 from hypothesis import given
 from hypothesis import strategies as st
 
+from money_world import contract
 from recommender import tables
 from recommender.adapters.database import migrate, open_database
 from recommender.bootstrap import Services
@@ -21,7 +22,7 @@ from recommender.cli.jobs import (
     settle_all,
     train_all,
 )
-from recommender.records import Contract, EventItem, EventType
+from recommender.records import EventItem, EventType
 from recommender.shops.registry import NewShop, ShopOrder, add_contract, create_shop
 
 
@@ -92,28 +93,14 @@ def test_a_shop_that_fails_does_not_stop_the_others(
     assert services.artifacts.current(broken.shop_id) is None
 
 
-def contract(shop_id: str, starts_on: dt.date) -> Contract:
-    return Contract(
-        shop_id=shop_id,
-        version=0,
-        starts_on=starts_on,
-        rate_bps=1000,
-        policy="gated_midpoint",
-        cap_month_bps=300,
-        cap_year_minor=0,
-        order_cap_minor=0,
-        alpha_ppm=50_000,
-        n_star=10_000,
-        currency="EUR",
-    )
-
-
 def test_yesterday_is_measured_where_there_is_a_contract(
     services: Services, new_shop: NewShop, shop_order: ShopOrder
 ) -> None:
     create_shop(shop_order, database=services.database, now=services.now())
     yesterday = services.now() - dt.timedelta(days=1)
-    add_contract(contract(new_shop.shop_id, yesterday.date()), database=services.database)
+    add_contract(
+        contract(shop_id=new_shop.shop_id, starts_on=yesterday.date()), database=services.database
+    )
     # Paris is an hour ahead: half past eleven at night there is yesterday, an hour later today.
     for number, at in enumerate((yesterday.replace(hour=22), yesterday.replace(hour=23)), 1):
         event = make_event(

@@ -6,29 +6,14 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from money_world import contract
 from recommender import tables
 from recommender.errors import InvalidInputError, NotAllowedError, NotFoundError
-from recommender.records import Contract, Placement, PlacementSetting, Shop
+from recommender.records import Placement, PlacementSetting, Shop
 from recommender.shops import accounts, registry
 from recommender.shops.directory import ShopDirectory
 
 NOW = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
-
-
-def make_contract(shop_id: str, starts_on: dt.date) -> Contract:
-    return Contract(
-        shop_id=shop_id,
-        version=0,
-        starts_on=starts_on,
-        rate_bps=1_000,
-        policy="gated_midpoint",
-        cap_month_bps=500,
-        cap_year_minor=0,
-        order_cap_minor=0,
-        alpha_ppm=50_000,
-        n_star=1_000,
-        currency="EUR",
-    )
 
 
 def test_a_new_shop_is_complete(shop: Shop, new_shop: registry.NewShop) -> None:
@@ -94,7 +79,7 @@ def test_contracts_are_numbered_and_govern_from_their_first_day(
     database: sa.Engine, shop: Shop
 ) -> None:
     for day in (dt.date(2026, 3, 1), dt.date(2026, 6, 1)):
-        registry.add_contract(make_contract(shop.shop_id, day), database=database)
+        registry.add_contract(contract(shop_id=shop.shop_id, starts_on=day), database=database)
     for day, version in (
         (dt.date(2026, 3, 1), 1),
         (dt.date(2026, 5, 31), 1),
@@ -104,7 +89,9 @@ def test_contracts_are_numbered_and_govern_from_their_first_day(
     with pytest.raises(NotFoundError):
         registry.current_contract(shop.shop_id, dt.date(2026, 2, 28), database=database)
     with pytest.raises(InvalidInputError):
-        registry.add_contract(make_contract(shop.shop_id, dt.date(2026, 6, 1)), database=database)
+        registry.add_contract(
+            contract(shop_id=shop.shop_id, starts_on=dt.date(2026, 6, 1)), database=database
+        )
 
 
 @pytest.mark.parametrize(
@@ -114,9 +101,9 @@ def test_contracts_are_numbered_and_govern_from_their_first_day(
 def test_a_contract_outside_its_bounds_is_refused(
     database: sa.Engine, shop: Shop, change: dict[str, object]
 ) -> None:
-    contract = replace(make_contract(shop.shop_id, dt.date(2026, 3, 1)), **change)
+    faulty = contract(shop_id=shop.shop_id, starts_on=dt.date(2026, 3, 1), **change)
     with pytest.raises(InvalidInputError):
-        registry.add_contract(contract, database=database)
+        registry.add_contract(faulty, database=database)
 
 
 def test_a_new_share_starts_a_stratum_with_its_own_salt(database: sa.Engine, shop: Shop) -> None:

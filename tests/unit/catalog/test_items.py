@@ -1,4 +1,3 @@
-import datetime as dt
 from dataclasses import replace
 from typing import Any
 
@@ -8,20 +7,9 @@ from hypothesis import strategies as st
 
 from recommender.catalog.eligibility import is_showable
 from recommender.catalog.items import parse_item
-from recommender.records import Item, Rejection, Shop, Stratum
+from recommender.records import Item, Rejection
+from world import SHOP
 
-SHOP = Shop(
-    shop_id="shop_1",
-    name="Shop",
-    currency="EUR",
-    country="FR",
-    timezone="Europe/Paris",
-    public_key="pk_1",
-    visitor_key=b"k" * 32,
-    origins=("https://shop.example",),
-    placements={},
-    strata=(Stratum("shop_1", 1, "salt", 500_000, dt.datetime(2026, 1, 1, tzinfo=dt.UTC)),),
-)
 OURS = {"item_id": "A-1", "title": "Mug", "url": "https://shop.example/a-1", "price_minor": 1250}
 
 

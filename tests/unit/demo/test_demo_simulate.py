@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -6,24 +7,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+import world
 from recommender.demo.shoppers import MAX_BASKET_MINOR, Baskets, collect_baskets
 from recommender.demo.simulate import Plan, simulate
 from recommender.events.history_events import read_events
 from recommender.experiments.assignment import assign
-from recommender.records import Arm, Shop, Stratum
+from recommender.records import Arm, Stratum
 
 STRATUM = Stratum("shop_1", 3, "salt", 500_000, dt.datetime(2026, 1, 5, tzinfo=dt.UTC))
-SHOP = Shop(
-    shop_id="shop_1",
-    name="Shop",
-    currency="GBP",
-    country="GB",
-    timezone="Europe/London",
-    public_key="pk_1",
-    visitor_key=b"k" * 32,
-    origins=("https://shop.example",),
-    placements={},
-    strata=(STRATUM,),
+SHOP = replace(
+    world.SHOP, currency="GBP", country="GB", timezone="Europe/London", strata=(STRATUM,)
 )
 FIRST, LAST = dt.date(2026, 1, 5), dt.date(2026, 1, 18)
 

@@ -8,20 +8,8 @@ from recommender.adapters.event_rows import check_rows
 from recommender.errors import InvalidInputError
 from recommender.events.history_events import is_events, read_events
 from recommender.events.identity import pseudonym
-from recommender.records import Shop, Stratum
+from world import SHOP
 
-SHOP = Shop(
-    shop_id="shop_1",
-    name="Shop",
-    currency="EUR",
-    country="FR",
-    timezone="Europe/Paris",
-    public_key="pk_1",
-    visitor_key=b"k" * 32,
-    origins=("https://shop.example",),
-    placements={},
-    strata=(Stratum("shop_1", 1, "salt", 500_000, dt.datetime(2026, 1, 1, tzinfo=dt.UTC)),),
-)
 EVENT_ID = "01972E00-0000-7000-8000-00000000000A"
 VIEW = {
     "event_id": EVENT_ID,

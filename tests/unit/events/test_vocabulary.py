@@ -6,21 +6,10 @@ import pytest
 
 from recommender.events.identity import pseudonym
 from recommender.events.parsing import parse_events
-from recommender.records import Event, EventType, Rejection, Shop, Stratum
+from recommender.records import Event, EventType, Rejection
+from world import SHOP
 
 NOW = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
-SHOP = Shop(
-    shop_id="shop_1",
-    name="Shop",
-    currency="EUR",
-    country="FR",
-    timezone="Europe/Paris",
-    public_key="pk_1",
-    visitor_key=b"k" * 32,
-    origins=("https://shop.example",),
-    placements={},
-    strata=(Stratum("shop_1", 1, "salt", 500_000, NOW),),
-)
 EVENT_ID = "019cadc0-9c00-7000-8000-000000000001"  # 2026-03-02T08:16:16Z
 
 
