@@ -298,6 +298,18 @@ def test_nothing_moves(store: Store, body: str, data_layer: Any, arm: str) -> No
     tab.wait_for_function("window.shifts > 0")  # the measure is alive
 
 
+def test_control_has_no_room_reserved_while_it_waits(store: Store) -> None:
+    store.api.share(0)
+    store.api.slate_delay_seconds = 1
+    store.put("/", HERO + slot("home") + FILLER)
+    tab = store.open("/")
+    store.until(lambda: store.api.slates)
+    tab.wait_for_timeout(200)
+    expect(tab.get_by_role("region")).to_have_count(0)
+    assert tab.locator("[data-recommender]").evaluate("slot => slot.offsetHeight") == 0
+    store.until(lambda: store.api.of_type("impression"))
+
+
 def test_the_nominal_height_is_the_real_one(store: Store) -> None:
     store.put("/", '<div class="room">' + slot("home") + "</div>")
     tab = store.open("/")
