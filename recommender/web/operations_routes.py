@@ -3,6 +3,7 @@
 import functools
 import gzip
 import hashlib
+import re
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -81,12 +82,24 @@ def docs() -> str:
 @blueprint.get("/widget.js")
 def widget() -> Response:
     """Serve the widget; short-lived, so that a fix reaches every shop within minutes."""
-    plain, compressed, etag = _widget_file()
+    return _script("widget.js", f"public, max-age={_WIDGET_SECONDS}")
+
+
+@blueprint.get("/widget-<version>.js")
+def widget_version(version: str) -> Response:
+    """Serve a released version; it never changes, so pages may pin it by its integrity."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+){2}", version):
+        abort(404)
+    return _script(f"widget-{version}.js", "public, max-age=31536000, immutable")
+
+
+def _script(name: str, cache_control: str) -> Response:
+    plain, compressed, etag = _read_script(name)
     accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
     response = Response(compressed if accepts_gzip else plain, mimetype="text/javascript")
     if accepts_gzip:
         response.headers["Content-Encoding"] = "gzip"
-    response.headers["Cache-Control"] = f"public, max-age={_WIDGET_SECONDS}"
+    response.headers["Cache-Control"] = cache_control
     response.headers["Vary"] = "Accept-Encoding"
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
@@ -96,8 +109,8 @@ def widget() -> Response:
 
 
 @functools.cache
-def _widget_file() -> tuple[bytes, bytes, str]:
-    path = STATIC_FOLDER / "widget.js"
+def _read_script(name: str) -> tuple[bytes, bytes, str]:
+    path = STATIC_FOLDER / name
     if not path.is_file():
         abort(404)
     plain = path.read_bytes()

@@ -91,6 +91,11 @@ def register_headers(app: Flask) -> None:
         if origin:
             headers["Access-Control-Allow-Origin"] = origin
             headers.add("Vary", "Origin")
+            headers["Access-Control-Expose-Headers"] = "Retry-After"
+        elif response.status_code in {401, 403}:
+            # Without it a page cannot tell "you may not" from a lost connection, and tries again
+            # for days. The answer says nothing that the page did not send.
+            headers["Access-Control-Allow-Origin"] = "*"
         if response.mimetype == "text/html":
             headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
             headers["Referrer-Policy"] = "same-origin"

@@ -21,6 +21,7 @@ PUBLIC = {
     "operations.openapi",
     "operations.docs",
     "operations.widget",
+    "operations.widget_version",
     "slates.get_config",
     "console.login",
     "static",

@@ -1,6 +1,7 @@
 """The HTTP surface on real servers: what is taken, what is refused, and what a refusal costs."""
 
 import base64
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -186,7 +187,7 @@ def test_only_the_shops_own_pages_may_use_its_site_key(
         ),
     ):
         assert (answer.status_code, answer.json["code"]) == (status, code)
-        assert "Access-Control-Allow-Origin" not in answer.headers
+        assert answer.headers["Access-Control-Allow-Origin"] == "*", "readable, never reflected"
     assert stored(services) == []
 
 
@@ -381,3 +382,17 @@ def test_health_readiness_metrics_and_description(caller: Caller) -> None:
 def test_an_unknown_address_is_a_problem_document_too(caller: Caller) -> None:
     answer = caller.client.get("/v1/nothing")
     assert (answer.status_code, answer.json["code"]) == (404, "not-found")
+
+
+def test_the_widget_is_served_compressed_and_a_release_for_ever(caller: Caller) -> None:
+    client = caller.client
+    for path, lifetime in (("/widget.js", "max-age=300"), ("/widget-0.1.0.js", "immutable")):
+        plain = client.get(path)
+        packed = client.get(path, headers={"Accept-Encoding": "gzip"})
+        assert gzip.decompress(packed.data) == plain.data
+        assert lifetime in plain.headers["Cache-Control"]
+        assert plain.headers["Access-Control-Allow-Origin"] == "*"
+        again = client.get(path, headers={"If-None-Match": plain.headers["ETag"]})
+        assert again.status_code == 304
+    for version in ("9.9.9", "..%2Fwidget", "0.1.0.js.map"):
+        assert client.get(f"/widget-{version}.js").status_code == 404
