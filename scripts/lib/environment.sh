@@ -43,7 +43,10 @@ make_environment() {
 }
 
 has_pdf_libraries() {
-  ldconfig -p 2>/dev/null | grep -q libpangoft2-1.0 && ldconfig -p | grep -q libharfbuzz-subset &&
+  local libraries
+  # Only root has the folder of ldconfig on its path.
+  libraries=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p)
+  grep -q libpangoft2-1.0 <<<"$libraries" && grep -q libharfbuzz-subset <<<"$libraries" &&
     [ -n "$(find /usr/share/fonts "$HOME/.fonts" -name '*.ttf' -print -quit 2>/dev/null)" ]
 }
 
