@@ -1,9 +1,34 @@
 """gunicorn's entry: settings → services → Flask application."""
 
-from recommender.bootstrap import bootstrap
+import time
+
+import sqlalchemy as sa
+
+from recommender.bootstrap import Services, bootstrap
 from recommender.config import Settings
-from recommender.telemetry import configure_logging
+from recommender.errors import RecommenderError
+from recommender.telemetry import configure_logging, get_logger
 from recommender.web.app import create_app
 
+WARM_UP_SECONDS = 5.0
+
+
+def warm_up(services: Services) -> None:
+    """Load what the first shoppers would otherwise wait for, as far as time allows."""
+    ends_at = time.monotonic() + WARM_UP_SECONDS
+    try:
+        for shop in services.shops.all():
+            if time.monotonic() > ends_at:
+                return
+            model = services.models.get(shop.shop_id)
+            if model is not None:
+                model.view(services.catalogues.get(shop.shop_id))
+    except (RecommenderError, sa.exc.SQLAlchemyError) as error:
+        # Requests load for themselves, and readiness tells what is missing.
+        get_logger().warning("not-warmed-up", reason=str(error))
+
+
 configure_logging(service="web")
-app = create_app(bootstrap(Settings.from_environ()))
+_services = bootstrap(Settings.from_environ())
+app = create_app(_services)
+warm_up(_services)

@@ -14,6 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 import sqlalchemy as sa
+from playwright.sync_api import Browser, sync_playwright
 
 from recommender.adapters.database import migrate, open_database
 from recommender.adapters.embedded_server import running_server
@@ -178,3 +179,26 @@ def services(settings: Settings, clock: Clock) -> Iterator[Any]:
     built = bootstrap(settings, now=clock)
     yield built
     built.database.dispose()
+
+
+_BROWSER_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--no-first-run",
+    # Names that browsers do not trust like loopback: no secure context, real cookie domains.
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all browser tests."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        missing("Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=_BROWSER_ARGUMENTS)
+        yield browser
+        browser.close()

@@ -157,9 +157,11 @@ def _download(body: bytes, mimetype: str, name: str) -> Response:
 def _latest_events(shop: Shop) -> list[Event]:
     """Return the newest events; none while the stream does not answer, so that the page stands."""
     try:
-        return services().state.latest_events(shop.shop_id, LATEST_EVENTS)
+        events = services().state.latest_events(shop.shop_id, LATEST_EVENTS)
     except UnavailableError:
         return []
+    # A page that was left before its answer came tells its events again from the next one.
+    return list({event.event_id: event for event in events}.values())
 
 
 def _last_training(shop: Shop) -> figures.Training | None:

@@ -71,6 +71,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             "RECOMMENDER_HOME": str(home),
             "RECOMMENDER_PORT": str(port),
             "RECOMMENDER_WEB_WORKERS": "2",
+            # A busy machine must not turn a slate into its fallback.
+            "RECOMMENDER_SLATE_BUDGET_MS": "5000",
         }
     )
     output = home / "output.txt"

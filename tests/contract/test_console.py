@@ -4,7 +4,6 @@ import datetime as dt
 import hashlib
 import io
 import re
-import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +13,7 @@ import pypdf
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
@@ -337,9 +337,10 @@ def test_the_technician_sees_what_arrives(
     items = tuple(EventItem(f"i{n}") for n in range(5))
     at = dt.datetime(2026, 4, 3, 6, 30, 15, tzinfo=dt.UTC)
     shoppers.event(EventType.ADD_TO_CART, "0123456789abcdef", at, items=items, placement="cart")
-    services.state.accept(shoppers.events, {})
+    for _ in range(2):  # the page was left before the answer came, and told it again
+        services.state.accept(shoppers.events, {})
     page = see("/console/integration")
-    assert "3 Apr 2026, 08:30:15" in page  # in Paris
+    assert page.count("3 Apr 2026, 08:30:15") == 1  # in Paris
     assert "<code>add_to_cart</code>" in page
     assert "i0, i1, i2 …" in page
     assert "<code>01234567</code>" in page
@@ -386,24 +387,16 @@ def test_the_last_training_is_told(
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_pages_fit_the_screen_and_break_no_policy(
-    services: Services, settled: Settlement, width: int
+    services: Services, settled: Settlement, browser: Browser, width: int
 ) -> None:
-    from playwright.sync_api import sync_playwright
-
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("Chromium is missing")
     server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     base = f"http://127.0.0.1:{server.server_port}/console"
     complaints: list[str] = []
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
-            )
-            page = browser.new_page(viewport={"width": width, "height": 900})
+        with browser.new_context(viewport={"width": width, "height": 900}) as context:
+            page = context.new_page()
             page.on("console", lambda message: complaints.append(message.text))
             page.goto(f"{base}/login")
             page.fill("#email", EMAIL)
@@ -419,7 +412,6 @@ def test_pages_fit_the_screen_and_break_no_policy(
                 page.goto(f"{base}/statements")
                 page.click("a.button")
             assert download.value.suggested_filename == f"{settled.invoice_number}.pdf"
-            browser.close()
     finally:
         server.shutdown()
         thread.join()
