@@ -4,6 +4,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -16,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, sync_playwright
 
+from processes import Up, descendants, free_port
 from recommender.adapters.database import migrate, open_database
 from recommender.adapters.embedded_server import running_server
 from recommender.adapters.event_log import DeltaEventLog
@@ -179,6 +181,32 @@ def services(settings: Settings, clock: Clock) -> Iterator[Any]:
     built = bootstrap(settings, now=clock)
     yield built
     built.database.dispose()
+
+
+@pytest.fixture
+def home_settings(tmp_path: Path) -> Settings:
+    return Settings.from_environ(
+        {
+            "RECOMMENDER_HOME": str(tmp_path / "home"),
+            "RECOMMENDER_PORT": str(free_port()),
+            "RECOMMENDER_WEB_WORKERS": "2",
+        }
+    )
+
+
+@pytest.fixture
+def running_up(home_settings: Settings, tmp_path: Path) -> Iterator[Up]:
+    started = Up(home_settings, tmp_path)
+    try:
+        started.wait_until_ready()
+        yield started
+    finally:
+        left = descendants(started.process.pid)
+        started.process.kill()
+        started.process.wait()
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 _BROWSER_ARGUMENTS = [

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import uuid6
 
+from processes import wait_until
 from recommender.adapters.event_log import DeltaEventLog
 from recommender.adapters.redis_state import RedisState
 from recommender.errors import UnavailableError
@@ -87,11 +88,3 @@ class Load:
             else:
                 self.acknowledged.update(event.event_id for event in events)
                 return
-
-
-def wait_until(condition: object, *, seconds: float = 30) -> None:
-    """Return as soon as `condition()` holds; fail when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)

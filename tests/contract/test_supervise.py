@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from event_load import wait_until
 
+from processes import Up, descendants, is_running
 from recommender.adapters.child_process import start_child
 from recommender.adapters.embedded_server import (
     MAX_SOCKET_PATH_BYTES,
@@ -30,101 +30,6 @@ from recommender.errors import NotAllowedError, UnavailableError
 from recommender.supervise import ChildSpec, Supervisor, run_all
 
 SLEEP = ("sleep", "1000")
-
-
-def descendants(pid: int) -> dict[int, str]:
-    """Process id → command line of all that `pid` started, directly or not."""
-    parents: dict[int, int] = {}
-    commands: dict[int, str] = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            with contextlib.suppress(OSError):
-                # The name, in brackets, may hold blanks; the parent is the second word after it.
-                after_name = (folder / "stat").read_text().rpartition(")")[2].split()
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                parents[int(folder.name)], commands[int(folder.name)] = int(after_name[1]), command
-    found: dict[int, str] = {}
-    grown = True
-    while grown:
-        new = {p for p, parent in parents.items() if parent in (pid, *found) and p not in found}
-        found |= {child: commands[child] for child in new}
-        grown = bool(new)
-    return found
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process exists and is not merely waiting to be counted as dead."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-@pytest.fixture
-def home_settings(tmp_path: Path) -> Settings:
-    return Settings.from_environ(
-        {
-            "RECOMMENDER_HOME": str(tmp_path / "home"),
-            "RECOMMENDER_PORT": str(free_port()),
-            "RECOMMENDER_WEB_WORKERS": "2",
-        }
-    )
-
-
-class Up:
-    """`recommender up` as somebody at a terminal runs it."""
-
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.address = settings.public_url
-        self.output = folder / "up.log"
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "recommender", "up"],
-                env=settings.child_environ(),
-                stdout=output,
-                stderr=output,
-            )
-        self.started: dict[int, str] = {}
-
-    def wait_until_ready(self) -> None:
-        wait_until(lambda: self.process.poll() is not None or "Ctrl-C" in self.text(), seconds=60)
-        assert self.process.poll() is None, self.text()
-        self.started = descendants(self.process.pid)
-
-    def text(self) -> str:
-        return self.output.read_text()
-
-    def pids(self, part: str) -> list[int]:
-        """Processes whose command line holds `part`, the oldest first."""
-        return sorted(p for p, text in descendants(self.process.pid).items() if part in text)
-
-    def is_ready(self) -> bool:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.address}/readyz") as got:
-            return bool(got.status == 200)
-        return False
-
-    def wait_until_gone(self) -> None:
-        wait_until(lambda: not any(map(is_running, self.started)), seconds=15)
-
-
-@pytest.fixture
-def running_up(home_settings: Settings, tmp_path: Path) -> Iterator[Up]:
-    started = Up(home_settings, tmp_path)
-    try:
-        started.wait_until_ready()
-        yield started
-    finally:
-        left = descendants(started.process.pid)
-        started.process.kill()
-        started.process.wait()
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
 
 ROLES = ("valkey-server", "gunicorn", "recommender ingest", "recommender schedule")
