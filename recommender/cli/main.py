@@ -48,9 +48,9 @@ def group() -> None:
 def main() -> None:
     """Run a command; an error is one clear line, status 2 for wrong use and 1 for a failure."""
     try:
-        group.main(standalone_mode=False, prog_name="recommender")
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        # Outside its standalone mode click returns the status of an `Exit` instead of raising it.
+        status = group.main(standalone_mode=False, prog_name="recommender")
+        sys.exit(status if isinstance(status, int) else 0)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as error:

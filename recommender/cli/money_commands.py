@@ -10,6 +10,7 @@ import click
 
 from recommender.billing import wording
 from recommender.billing.archive import Settlement
+from recommender.billing.months import parse_month
 from recommender.billing.settle import settle as settle_month
 from recommender.billing.statement import estimate_figures
 from recommender.billing.verify import DOES_NOT_PROVE, PROVES, Verification, verify_invoice
@@ -44,6 +45,7 @@ def measure(shop_id: str | None, as_json: bool) -> None:
 @json_option
 def settle(month: str, shop_id: str | None, as_json: bool) -> None:
     """Close a month: statement, and invoice where something is due; twice changes nothing."""
+    parse_month(month)
     services = make_services(service="settle")
 
     def _settle(services: Services, shop: Shop) -> dict[str, Any]:
