@@ -99,10 +99,6 @@ class HotState(Protocol):
         """Return the newest accepted events of a shop, newest first, for its technician."""
         ...
 
-    def forget_visitor(self, shop_id: str, visitor: str) -> None:
-        """Drop all state of one visitor."""
-        ...
-
     def ping(self) -> None:
         """Raise UnavailableError unless the server answers and its durability settings hold."""
         ...

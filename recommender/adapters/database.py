@@ -69,8 +69,3 @@ def migrate(engine: sa.Engine) -> None:
         raise UnavailableError(
             f"The database does not answer: {error.orig}", code="database-unavailable"
         ) from error
-
-
-def write_transaction(engine: sa.Engine) -> sa.Engine:
-    """Return an engine whose `begin()` takes SQLite's write lock at once."""
-    return engine.execution_options(sqlite_begin="IMMEDIATE")

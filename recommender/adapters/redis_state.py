@@ -24,7 +24,7 @@ from redis.retry import Retry
 from recommender.adapters.event_codec import decode_events, encode_events
 from recommender.errors import InconsistentError, InvalidInputError, UnavailableError
 from recommender.ports import StreamEntry, VisitorState
-from recommender.records import Event, Placement
+from recommender.records import Event
 
 CONNECT_SECONDS = 0.2
 REPLY_SECONDS = 1.0
@@ -152,19 +152,6 @@ class RedisState:
             found: Any = self._client.lrange(f"latest:{shop_id}", 0, LATEST_EVENTS - 1)
         newest_first = (event for raw in found for event in reversed(_readable(raw)))
         return list(itertools.islice(newest_first, min(limit, LATEST_EVENTS)))
-
-    def forget_visitor(self, shop_id: str, visitor: str) -> None:
-        """Drop all state of one visitor, also the newest events' entries that name it."""
-        keys = [_exposed_key(shop_id, visitor, placement) for placement in Placement]
-        latest = f"latest:{shop_id}"
-        with _driver_errors():
-            found: Any = self._client.lrange(latest, 0, -1)
-            pipeline = self._client.pipeline(transaction=True)
-            pipeline.delete(_recent_key(shop_id, visitor), *keys)
-            for raw in found:
-                if any(event.visitor == visitor for event in _readable(raw)):
-                    pipeline.lrem(latest, 0, raw)
-            pipeline.execute()
 
     def ping(self) -> None:
         """Raise UnavailableError unless the server answers and its durability settings hold."""

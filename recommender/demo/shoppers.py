@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from recommender.experiments.assignment import assign
 from recommender.records import Arm, Stratum
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 

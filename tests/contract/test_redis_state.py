@@ -217,18 +217,6 @@ def test_the_latest_events_outlive_trimming_and_stay_few(state: RedisState) -> N
     assert state.latest_events("shop_a", 1000) == big[:-51:-1]
 
 
-def test_a_forgotten_visitor_leaves_no_state(state: RedisState, client: "redis.Redis") -> None:
-    other = make_event(visitor="cd" * 16)
-    state.accept([make_event(visitor=VISITOR)], {VISITOR: ["a"]})
-    state.accept([other], {other.visitor: ["b"]})
-    for placement in ("home", "product", "cart", "category", "search"):
-        state.record_exposure(exposure(visitor=VISITOR, placement=placement))
-    state.forget_visitor("shop_a", VISITOR)
-    assert not [key for key in client.scan_iter() if VISITOR in key.decode()]
-    assert state.latest_events("shop_a", 50) == [other]
-    assert state.visitor_state("shop_a", other.visitor, "home").recent_items == ("b",)
-
-
 # Refusals
 
 
