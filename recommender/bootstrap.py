@@ -3,22 +3,28 @@
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from recommender.adapters.database import open_database
 from recommender.adapters.embedded_server import embedded_url
-from recommender.adapters.event_log import DeltaEventLog
 from recommender.adapters.redis_state import RedisState
 from recommender.adapters.secret_file import read_or_make_secret
 from recommender.catalog.cache import CatalogueCache
 from recommender.config import Settings
+from recommender.serving.model import Model
 from recommender.serving.models import LoadedModels
+from recommender.serving.warm_up import warm_up
 from recommender.shops.directory import ShopDirectory
 from recommender.training.artifact import ArtifactStore
 
+if TYPE_CHECKING:
+    from recommender.adapters.event_log import DeltaEventLog
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Services:
     """Every real collaborator of one process.
 
@@ -31,13 +37,19 @@ class Services:
     settings: Settings
     database: sa.Engine
     state: RedisState
-    event_log: DeltaEventLog
     shops: ShopDirectory
     catalogues: CatalogueCache
     artifacts: ArtifactStore
     models: LoadedModels
     secret: bytes
     now: Callable[[], dt.datetime]
+
+    @cached_property
+    def event_log(self) -> "DeltaEventLog":
+        """Return the event log; web workers never ask for it, and save its libraries."""
+        from recommender.adapters.event_log import DeltaEventLog
+
+        return DeltaEventLog(self.settings.lake_url, engine=self.settings.engine)
 
 
 def utc_now() -> dt.datetime:
@@ -49,16 +61,25 @@ def bootstrap(settings: Settings, *, now: Callable[[], dt.datetime] = utc_now) -
     """Build the services that `settings` name. Opens nothing that a command may not need."""
     database = open_database(settings.database_url)
     artifacts = ArtifactStore(settings.home / "artifacts")
+    shops, catalogues = ShopDirectory(database), CatalogueCache(database)
+
+    def warm_up_shop(shop_id: str, model: Model) -> None:
+        warm_up(shops.by_id(shop_id), model, catalogues.get(shop_id), now=now())
+
     return Services(
         settings=settings,
         database=database,
         # Without an address: the server that `up` runs in this home, if it does.
         state=RedisState(settings.redis_url or embedded_url(settings.home)),
-        event_log=DeltaEventLog(settings.lake_url, engine=settings.engine),
-        shops=ShopDirectory(database),
-        catalogues=CatalogueCache(database),
+        shops=shops,
+        catalogues=catalogues,
         artifacts=artifacts,
-        models=LoadedModels(artifacts),
+        models=LoadedModels(
+            artifacts,
+            catalogues=catalogues,
+            limit_bytes=settings.model_memory_mb << 20,
+            warm_up=warm_up_shop,
+        ),
         secret=read_or_make_secret(settings.secret_key_file),
         now=now,
     )

@@ -4,14 +4,20 @@ All names start with `RECOMMENDER_`. A URL chooses the server behind each seam; 
 the embedded default under `RECOMMENDER_HOME`. All faults are reported at once.
 """
 
+import hashlib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from recommender.errors import InvalidInputError
 
 ENGINES = ("duckdb", "spark")
+_COMPILED = "compiled"
+_STATE = re.compile(r"[0-9a-f]{16}")
+COMPILED_READY = "ready"
+"""File in a folder of machine code: nothing is left to compile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,10 @@ class Settings:
         public_url: Address browsers reach the web server at, without a trailing slash.
         web_workers: Number of web worker processes.
         slate_budget_ms: Time a recommendation may take before the fallback answers.
+        model_memory_mb: Most that models and catalogues may take in one web worker, in MiB.
+        refresh_minutes: Pause between two refreshes of a shop's model by its newest events; 0
+            for none.
+        train_hour: Hour (UTC) of the nightly training of all shops.
         trust_proxy_hops: Number of proxies in front whose forwarding headers are believed.
         secret_key_file: File (mode 0600) with the service's own secret, made when absent.
     """
@@ -43,6 +53,9 @@ class Settings:
     public_url: str
     web_workers: int
     slate_budget_ms: int
+    model_memory_mb: int
+    refresh_minutes: int
+    train_hour: int
     trust_proxy_hops: int
     secret_key_file: Path
 
@@ -71,6 +84,9 @@ class Settings:
             public_url=reader.text("PUBLIC_URL", f"http://{host}:{port}").rstrip("/"),
             web_workers=reader.number("WEB_WORKERS", min(os.cpu_count() or 1, 8), 1, 64),
             slate_budget_ms=reader.number("SLATE_BUDGET_MS", 50, 1, 10_000),
+            model_memory_mb=reader.number("MODEL_MEMORY_MB", 2_048, 16, 1_000_000),
+            refresh_minutes=reader.number("REFRESH_MINUTES", 10, 0, 1_440),
+            train_hour=reader.number("TRAIN_HOUR", 3, 0, 23),
             trust_proxy_hops=reader.number("TRUST_PROXY_HOPS", 0, 0, 5),
             secret_key_file=Path(reader.text("SECRET_KEY_FILE", str(home / "secret.key"))),
         )
@@ -91,12 +107,58 @@ class Settings:
             "PUBLIC_URL": self.public_url,
             "WEB_WORKERS": str(self.web_workers),
             "SLATE_BUDGET_MS": str(self.slate_budget_ms),
+            "MODEL_MEMORY_MB": str(self.model_memory_mb),
+            "REFRESH_MINUTES": str(self.refresh_minutes),
+            "TRAIN_HOUR": str(self.train_hour),
             "TRUST_PROXY_HOPS": str(self.trust_proxy_hops),
             "SECRET_KEY_FILE": str(self.secret_key_file),
         }
         environ.update({f"RECOMMENDER_{name}": value for name, value in own.items()})
         environ.update(overrides)
         return environ
+
+
+def keep_compiled_kernels(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Choose where numba keeps machine code, unless the operator did: under the home folder.
+
+    The package itself may be installed read-only. Each state of the kernels has a folder of its
+    own, because numba notices a change of a kernel, but not of the kernels that it calls. Must
+    run before numba is imported; children inherit the choice.
+    """
+    chosen = Path(environ.get("NUMBA_CACHE_DIR", ""))
+    if environ.get("NUMBA_CACHE_DIR") and chosen.parent.name != _COMPILED:
+        return
+    home = Path(_Reader(environ).text("HOME", str(_default_home()))).expanduser().absolute()
+    parent = chosen.parent if environ.get("NUMBA_CACHE_DIR") else home / _COMPILED
+    environ["NUMBA_CACHE_DIR"] = str(parent / _source_state())
+
+
+def earlier_compiled_folders(keep: int) -> list[Path]:
+    """Return what earlier states of the kernels left beside `compiled_folder`, but the newest.
+
+    An operator's own folder is nobody's to tidy: then there are none.
+    """
+    current = compiled_folder()
+    if current.parent.name != _COMPILED or not current.parent.is_dir():
+        return []
+    earlier = [path for path in current.parent.iterdir() if _STATE.fullmatch(path.name)]
+    earlier = [path for path in earlier if path != current]
+    return sorted(earlier, key=lambda path: path.stat().st_mtime)[: -keep or None]
+
+
+def compiled_folder() -> Path:
+    """Return where numba keeps machine code in this process."""
+    return Path(os.environ["NUMBA_CACHE_DIR"])
+
+
+def _source_state() -> str:
+    folder = Path(__file__).parent
+    sources = [
+        path.read_bytes()
+        for stage in ("training", "serving")
+        for path in sorted((folder / stage).glob("*.py"))
+    ]
+    return hashlib.sha256(b"".join(text for text in sources if b"njit" in text)).hexdigest()[:16]
 
 
 def _default_home() -> Path:

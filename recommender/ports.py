@@ -6,7 +6,8 @@ server.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from recommender.records import Event
 
@@ -31,18 +32,51 @@ class StreamEntry:
     damaged: str = ""
 
 
+class PathKind(StrEnum):
+    """What a visitor did with an item of the path."""
+
+    VIEW = "view"
+    CART = "cart"
+    ORDER = "order"
+
+
+class PathStep(NamedTuple):
+    """One item that a visitor met.
+
+    Attributes:
+        at_seconds: Unix time; 0 when it is not known any more.
+    """
+
+    item_id: str
+    kind: PathKind
+    at_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What one batch of events adds to a visitor's state.
+
+    Attributes:
+        steps: Items met, oldest first.
+        page_views: Pages opened.
+    """
+
+    steps: Sequence[PathStep] = ()
+    page_views: int = 0
+
+
 class EventStream(Protocol):
     """Durable queue between the web and the event log."""
 
-    def accept(self, events: Sequence[Event], recent: Mapping[str, Sequence[str]]) -> None:
-        """Store events durably, then remember the items each visitor just saw.
+    def accept(self, events: Sequence[Event], visits: Mapping[str, Visit]) -> None:
+        """Store events durably, then remember what each visitor just did.
 
         Returns only after the server has synced the events to disk; all of one call are stored
         or none.
 
         Args:
             events: Events of one shop, at least one.
-            recent: Visitor hash → item ids, oldest first, that the next slate shall know.
+            visits: Visitor hash → what the next slate shall know.
 
         Raises:
             UnavailableError: The events are not stored, or nobody can tell.
@@ -70,14 +104,22 @@ class VisitorState:
     """What the very next request knows of a visitor.
 
     Attributes:
-        recent_items: Item ids, newest first, without repetition.
+        recent: Steps of the path, newest first; an item is in it once for each kind and day, as
+            training counts it.
         exposed: Whether an exposure in this placement was recorded within the last day.
         catalogue_revision: Revision of the shop's catalogue as the last writer announced it.
+        page_views: Pages opened since the visitor was last away for a day.
     """
 
-    recent_items: tuple[str, ...] = ()
+    recent: tuple[PathStep, ...] = ()
     exposed: bool = False
     catalogue_revision: int = 0
+    page_views: int = 0
+
+    @property
+    def recent_items(self) -> tuple[str, ...]:
+        """Return the path's item ids, newest first, without repetition."""
+        return tuple(dict.fromkeys([step.item_id for step in self.recent]))
 
 
 class HotState(Protocol):

@@ -127,7 +127,16 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A recommendable unit of a shop's catalogue."""
+    """A recommendable unit of a shop's catalogue.
+
+    Attributes:
+        category: Path in the shop's own tree, `Shoes > Running`.
+        group_id: Shared by the variants of one product, empty without variants.
+        revision: Grows with every change in the shop's catalogue; orders changes for readers.
+        cost_minor: What one unit costs the shop; None when it does not tell.
+        stock: Units that can be sold; None when the shop does not count.
+        first_seen_at: When the item became known; None before it is stored.
+    """
 
     shop_id: str
     item_id: str
@@ -141,7 +150,9 @@ class Item:
     group_id: str = ""
     available: bool = True
     revision: int = 0
-    """Grows with every change in the shop's catalogue; orders changes for readers."""
+    cost_minor: int | None = None
+    stock: int | None = None
+    first_seen_at: dt.datetime | None = None
 
 
 class OrderKind(StrEnum):
@@ -229,17 +240,94 @@ class PlacementSetting:
         n: Length of the slate.
         n_min: Below this the widget hides.
         allow_seen: Whether items of the visitor's recent path may come back.
-        tail: The tail dial, in parts per million of 1 (0 = pure relevance).
+        tail_ppm: The tail dial, in parts per million of 1 (0 = pure relevance); None takes what
+            training learned for this shop.
         title: Heading by language code; the widget has its own when empty.
+        rotation_ppm: How far scores may differ for two items to change places between page
+            views, as a part of the higher one (0 = never).
+        exploration_ppm: Largest part of slate places that items without events may take.
     """
 
     placement: Placement
     n: int = 8
     n_min: int = 2
     allow_seen: bool = False
-    tail_ppm: int = 200_000
+    tail_ppm: int | None = None
     enabled: bool = True
     title: dict[str, str] = field(default_factory=dict)
+    rotation_ppm: int = 100_000
+    exploration_ppm: int = 50_000
+
+
+class RuleAction(StrEnum):
+    """What a shop's rule does to the items it matches."""
+
+    PIN = "pin"
+    """One item stands at a place of its own."""
+    BOOST = "boost"
+    """The score is multiplied by a factor above 1."""
+    BURY = "bury"
+    """The score is multiplied by a factor below 1."""
+    EXCLUDE = "exclude"
+    """Never shown."""
+    INCLUDE_ONLY = "include_only"
+    """Nothing else is shown; of several such rules, matching one is enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleMatch:
+    """Which items a rule means: those that meet every criterion stated here.
+
+    A list is met by any of its members. Bounds are inclusive. An item whose cost or stock is
+    not known meets no bound on margin or stock.
+
+    Attributes:
+        categories: Paths, steps joined by ` > `; each also means everything below it (`Shoes`
+            means `Shoes > Running`).
+        margin_min_ppm: Bound of (price − cost) / price, in parts per million.
+    """
+
+    item_ids: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    brands: tuple[str, ...] = ()
+    price_min_minor: int | None = None
+    price_max_minor: int | None = None
+    margin_min_ppm: int | None = None
+    margin_max_ppm: int | None = None
+    stock_min: int | None = None
+    stock_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A shop's own will about what its slates show.
+
+    Attributes:
+        rule_id: Chosen by the shop; unique within it.
+        match: Items it means; for a pin exactly one item id and nothing else.
+        placements: Where it holds; everywhere when empty.
+        factor_ppm: Of boost and bury, in parts per million; 1,000,000 otherwise.
+        position: Place of a pin in the slate, from 1; 0 otherwise.
+        starts_at: First instant it holds; None means always until `ends_at`.
+        ends_at: First instant it no longer holds; None means for ever.
+        active: False while switched off.
+        changed_by: Who wrote it last: a login's address, or the means (`api`, `command`).
+        changed_at: When; None before it is stored.
+    """
+
+    shop_id: str
+    rule_id: str
+    name: str
+    action: RuleAction
+    match: RuleMatch = field(default_factory=RuleMatch)
+    placements: tuple[Placement, ...] = ()
+    factor_ppm: int = 1_000_000
+    position: int = 0
+    starts_at: dt.datetime | None = None
+    ends_at: dt.datetime | None = None
+    active: bool = True
+    changed_by: str = ""
+    changed_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +366,9 @@ class SlateItem:
     item_id: str
     score: float
     reason: str
-    """Stable code: `viewed`, `bought_together`, `similar`, `history`, `category`, `popular`."""
+    """Stable code: `viewed`, `bought_together`, `similar`, `history`, `category`, `popular`;
+    `repeat` for what the visitor met before, `chosen` for a pin, `new` for an item that is being
+    tried out."""
     reason_item_id: str = ""
 
 

@@ -76,6 +76,8 @@ shops = sa.Table(
     sa.Column("origins", sa.JSON, nullable=False),
     sa.Column("declared_effect_ppm", sa.Integer),
     sa.Column("catalogue_revision", sa.BigInteger, nullable=False, server_default="0"),
+    # The catalogue revision at which a rule changed last.
+    sa.Column("rules_revision", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("created_at", UtcInstant, nullable=False),
 )
 
@@ -98,9 +100,11 @@ placements = sa.Table(
     sa.Column("n", sa.Integer, nullable=False),
     sa.Column("n_min", sa.Integer, nullable=False),
     sa.Column("allow_seen", sa.Boolean, nullable=False),
-    sa.Column("tail_ppm", sa.Integer, nullable=False),
+    sa.Column("tail_ppm", sa.Integer),
     sa.Column("enabled", sa.Boolean, nullable=False),
     sa.Column("title", sa.JSON, nullable=False),
+    sa.Column("rotation_ppm", sa.Integer, nullable=False, server_default="100000"),
+    sa.Column("exploration_ppm", sa.Integer, nullable=False, server_default="50000"),
 )
 
 strata = sa.Table(
@@ -155,7 +159,28 @@ items = sa.Table(
     sa.Column("available", sa.Boolean, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("updated_at", UtcInstant, nullable=False),
+    sa.Column("cost_minor", sa.BigInteger),
+    sa.Column("stock", sa.BigInteger),
+    sa.Column("first_seen_at", UtcInstant, nullable=False),
     sa.Index("ix_items_shop_id_revision", "shop_id", "revision"),
+)
+
+rules = sa.Table(
+    "rules",
+    metadata,
+    _shop_key(),
+    sa.Column("rule_id", sa.String(60), primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("action", sa.String(20), nullable=False),
+    sa.Column("match", sa.JSON, nullable=False),
+    sa.Column("placements", sa.JSON, nullable=False),
+    sa.Column("factor_ppm", sa.Integer, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("starts_at", UtcInstant),
+    sa.Column("ends_at", UtcInstant),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("changed_by", sa.String(254), nullable=False),
+    sa.Column("changed_at", UtcInstant, nullable=False),
 )
 
 orders = sa.Table(

@@ -18,6 +18,11 @@ SLATES_TOTAL = Counter(
     "Slates by placement, arm and fallback.",
     ["placement", "arm", "fallback"],
 )
+SLATE_PLACES_TOTAL = Counter(
+    "recommender_slate_places_total",
+    "Places of slates shown, by what put the item there: model, exploration.",
+    ["origin"],
+)
 SLATE_SECONDS = Histogram(
     "recommender_slate_seconds",
     "Time to make a slate, from parsed request to finished answer.",
@@ -30,6 +35,22 @@ STREAM_PENDING = Gauge(
     "recommender_stream_pending_entries",
     "Stream entries not yet in the event log.",
     multiprocess_mode="mostrecent",
+)
+MODELS_LOADED = Gauge(
+    "recommender_models_loaded", "Models in memory, over all workers.", multiprocess_mode="livesum"
+)
+MODEL_PRIVATE_BYTES = Gauge(
+    "recommender_model_private_bytes",
+    "What models and catalogues take of the workers' own memory.",
+    multiprocess_mode="livesum",
+)
+MODEL_MAPPED_BYTES = Gauge(
+    "recommender_model_mapped_bytes",
+    "Artifacts mapped by the worker that maps most; workers share these pages.",
+    multiprocess_mode="livemax",
+)
+MODEL_EVICTIONS_TOTAL = Counter(
+    "recommender_model_evictions_total", "Shops let go to stay within the memory limit."
 )
 
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from recommender.bootstrap import Services, bootstrap
 from recommender.config import Settings
 from recommender.errors import RecommenderError
+from recommender.serving.warm_up import warm_up as warm_up_model
 from recommender.telemetry import configure_logging, get_logger
 from recommender.web.app import create_app
 
@@ -22,7 +23,10 @@ def warm_up(services: Services) -> None:
                 return
             model = services.models.get(shop.shop_id)
             if model is not None:
-                model.view(services.catalogues.get(shop.shop_id))
+                catalogue = services.catalogues.get(shop.shop_id)
+                warm_up_model(shop, model, catalogue, now=services.now())
+            if services.models.make_room():
+                return
     except (RecommenderError, sa.exc.SQLAlchemyError) as error:
         # Requests load for themselves, and readiness tells what is missing.
         get_logger().warning("not-warmed-up", reason=str(error))

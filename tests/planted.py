@@ -81,3 +81,12 @@ def catalogue_item(item_id: str, **changes: Any) -> Item:
         "revision": 1,
     }
     return Item(**fields | changes)
+
+
+def sessions_of(*paths: Iterable[str], days_apart: int = 1) -> Interactions:
+    """One visitor a path, each in a session of a day of its own, oldest first."""
+    return interactions_of(
+        line
+        for day, path in enumerate(paths)
+        for line in views(f"v{day}", *path, at=86_400 * days_apart * day)
+    )

@@ -5,7 +5,8 @@ know of a visitor. Every write is one MULTI and is never retried here: the calle
 sending again is safe. Driver errors leave this file as UnavailableError. Must not know what the
 events mean.
 
-Keys: `events` the stream (field `e`), `recent:SHOP:VISITOR` list of item ids, newest first,
+Keys: `events` the stream (field `e`), `recent:SHOP:VISITOR` list of steps, newest first, each
+`ITEM NUL KIND SECONDS` with a letter for the kind, `pages:SHOP:VISITOR` counter,
 `exposed:SHOP:VISITOR:PLACEMENT` flag, `latest:SHOP` list of entries, newest first,
 `catalogues` sorted set of shops by catalogue revision.
 """
@@ -22,8 +23,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from recommender.adapters.event_codec import decode_events, encode_events
+from recommender.adapters.redis_reads import Command, read_together
 from recommender.errors import InconsistentError, InvalidInputError, UnavailableError
-from recommender.ports import StreamEntry, VisitorState
+from recommender.ports import PathKind, PathStep, StreamEntry, Visit, VisitorState
 from recommender.records import Event
 
 CONNECT_SECONDS = 0.2
@@ -31,9 +33,12 @@ REPLY_SECONDS = 1.0
 MAX_BLOCK_MS = 10_000
 SETTINGS_CHECK_SECONDS = 30.0
 
-RECENT_ITEMS = 50
-RECENT_SECONDS = 30 * 86_400
-EXPOSED_SECONDS = 86_400
+DAY_SECONDS = 86_400
+RECENT_STEPS = 64
+"""Steps kept of a path: about fifty items, some of them looked at again."""
+RECENT_SECONDS = 30 * DAY_SECONDS
+PAGES_SECONDS = DAY_SECONDS
+EXPOSED_SECONDS = DAY_SECONDS
 LATEST_EVENTS = 50
 
 DURABLE_SETTINGS = {
@@ -45,6 +50,8 @@ DURABLE_SETTINGS = {
 _STREAM = "events"
 _FIELD = b"e"
 _CATALOGUES = "catalogues"
+_KINDS = {"v": PathKind.VIEW, "c": PathKind.CART, "o": PathKind.ORDER}
+_LETTERS = {kind: letter for letter, kind in _KINDS.items()}
 
 # A position is the stream id `ms-sequence` as one number below 2⁶³. 42 bits of milliseconds last
 # until the year 2109; 21 bits of sequence because the sequence runs on, within one millisecond,
@@ -81,15 +88,15 @@ class RedisState:
     def _reader(self) -> "redis.Redis":
         return _open_client(self._url, REPLY_SECONDS + MAX_BLOCK_MS / 1000, None)
 
-    def accept(self, events: Sequence[Event], recent: Mapping[str, Sequence[str]]) -> None:
-        """Store events durably, then remember the items each visitor just saw."""
+    def accept(self, events: Sequence[Event], visits: Mapping[str, Visit]) -> None:
+        """Store events durably, then remember what each visitor just did."""
         entry = encode_events(events)
         with _driver_errors():
             self._check_settings()
             pipeline = self._writer.pipeline(transaction=True)
             _add_entry(pipeline, events, entry)
-            for visitor, items in recent.items():
-                _remember_items(pipeline, _recent_key(events[0].shop_id, visitor), items)
+            for visitor, visit in visits.items():
+                _remember(pipeline, events[0].shop_id, visitor, visit)
             pipeline.execute()
 
     def record_exposure(self, event: Event) -> None:
@@ -127,18 +134,21 @@ class RedisState:
 
     def visitor_state(self, shop_id: str, visitor: str, placement: str) -> VisitorState:
         """Return one visitor's state in one round trip; `visitor` may be empty."""
+        commands: list[Command] = [("ZSCORE", _CATALOGUES, shop_id)]
+        if visitor:
+            exposed_key = _exposed_key(shop_id, visitor, placement)
+            commands += [
+                ("LRANGE", _recent_key(shop_id, visitor), "0", str(RECENT_STEPS - 1)),
+                ("MGET", exposed_key, _pages_key(shop_id, visitor)),
+            ]
         with _driver_errors():
-            pipeline = self._client.pipeline(transaction=False)
-            pipeline.zscore(_CATALOGUES, shop_id)
-            if visitor:
-                pipeline.lrange(_recent_key(shop_id, visitor), 0, RECENT_ITEMS - 1)
-                pipeline.exists(_exposed_key(shop_id, visitor, placement))
-            revision, *known = pipeline.execute()
-        items, exposed = known or ((), 0)
+            revision, *known = read_together(self._client, commands)
+        steps, (exposed, pages) = known or ((), (None, None))
         return VisitorState(
-            recent_items=tuple(item.decode() for item in items),
-            exposed=bool(exposed),
+            recent=_path(steps),
+            exposed=exposed is not None,
             catalogue_revision=int(revision or 0),
+            page_views=int(pages or 0),
         )
 
     def announce_catalogue(self, shop_id: str, revision: int) -> None:
@@ -260,16 +270,36 @@ def _add_entry(pipeline: Any, events: Sequence[Event], entry: bytes) -> None:
     pipeline.ltrim(key, 0, LATEST_EVENTS - 1)
 
 
-def _remember_items(pipeline: Any, key: str, items: Sequence[str]) -> None:
-    # The last mention of an item counts; LPUSH of the oldest first leaves the newest in front.
-    newest_last = list(reversed(dict.fromkeys(reversed(items))))
-    if not newest_last:
-        return
-    for item in newest_last:
-        pipeline.lrem(key, 0, item)
-    pipeline.lpush(key, *newest_last)
-    pipeline.ltrim(key, 0, RECENT_ITEMS - 1)
-    pipeline.expire(key, RECENT_SECONDS)
+def _remember(pipeline: Any, shop_id: str, visitor: str, visit: Visit) -> None:
+    if visit.steps:
+        key = _recent_key(shop_id, visitor)
+        # LPUSH of the oldest first leaves the newest in front.
+        pipeline.lpush(key, *map(_packed, visit.steps[-RECENT_STEPS:]))
+        pipeline.ltrim(key, 0, RECENT_STEPS - 1)
+        pipeline.expire(key, RECENT_SECONDS)
+    if visit.page_views:
+        key = _pages_key(shop_id, visitor)
+        pipeline.incrby(key, visit.page_views)
+        pipeline.expire(key, PAGES_SECONDS)
+
+
+def _packed(step: PathStep) -> str:
+    # No item id has a NUL: events with one are rejected.
+    return f"{step.item_id}\0{_LETTERS[step.kind]}{step.at_seconds}"
+
+
+def _path(packed: Sequence[bytes]) -> tuple[PathStep, ...]:
+    path: dict[tuple[str, PathKind, int], PathStep] = {}
+    for raw in packed:
+        item_id, _, told = raw.decode().partition("\0")
+        # An earlier release kept the bare id.
+        kind = _KINDS[told[0]] if told else PathKind.VIEW
+        at_seconds = int(told[1:]) if told else 0
+        # A page that is loaded again and again is one step, as it is one interaction.
+        path.setdefault(
+            (item_id, kind, at_seconds // DAY_SECONDS), PathStep(item_id, kind, at_seconds)
+        )
+    return tuple(path.values())
 
 
 def _entry(stream_id: bytes, fields: Mapping[bytes, bytes]) -> StreamEntry:
@@ -290,6 +320,10 @@ def _readable(raw: bytes) -> tuple[Event, ...]:
 
 def _recent_key(shop_id: str, visitor: str) -> str:
     return f"recent:{shop_id}:{visitor}"
+
+
+def _pages_key(shop_id: str, visitor: str) -> str:
+    return f"pages:{shop_id}:{visitor}"
 
 
 def _exposed_key(shop_id: str, visitor: str, placement: str) -> str:

@@ -4,6 +4,8 @@ In come settings; out go the command line and environment of the server. gunicor
 this module as its configuration file: the functions named like its hooks run in its processes.
 """
 
+import contextlib
+import ctypes
 import os
 import sys
 from collections.abc import Mapping
@@ -18,6 +20,7 @@ REQUEST_SECONDS = 30
 GRACEFUL_SECONDS = 10
 # The address line of a slate request may carry a whole cart.
 MAX_REQUEST_LINE_BYTES = 8190
+_M_TRIM_THRESHOLD, _M_ARENA_MAX = -1, -8
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
@@ -76,6 +79,19 @@ def _is_alive(pid: str) -> bool:
 def post_fork(_server: Any, worker: Any) -> None:
     """Tie a new worker's life to gunicorn's main process, also when that one is killed."""
     die_with_parent(worker.ppid)
+    return_freed_memory()
+
+
+def return_freed_memory() -> None:
+    """Have the C library give freed memory back, where it is glibc.
+
+    Otherwise every thread keeps a store of its own, and a worker of 100,000 items grows by
+    90 MB under load.
+    """
+    with contextlib.suppress(AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_ARENA_MAX, 2)
+        mallopt(_M_TRIM_THRESHOLD, 128 << 10)
 
 
 def child_exit(_server: Any, worker: Any) -> None:

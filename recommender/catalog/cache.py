@@ -1,6 +1,5 @@
 """Catalogues in memory, kept fresh from the database (verb)."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ import sqlalchemy as sa
 
 from recommender import tables
 from recommender.catalog.snapshot import CatalogueSnapshot
+from recommender.catalog.update_rules import read_rules
 from recommender.records import Item
 from recommender.telemetry import FAILED_OPEN_TOTAL
 
@@ -17,12 +17,14 @@ POLL_SECONDS = 1.0
 """How often the database is asked when nobody announced a revision we lack."""
 HEAL_SECONDS = 20.0
 """How often it is asked although the announced revision is known: an announcement can be lost."""
+_ROWS_AT_ONCE = 2_000
 
 
 @dataclass(slots=True)
 class _Entry:
     snapshot: CatalogueSnapshot = field(default_factory=CatalogueSnapshot)
     asked_at_seconds: float | None = None
+    used_at_seconds: float = 0.0
     sought_revision: int = 0
     refreshing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -52,6 +54,7 @@ class CatalogueCache:
         """
         with self._lock:
             entry = self._entries.setdefault(shop_id, _Entry())
+        entry.used_at_seconds = self._monotonic()
         if not self._is_due(entry, at_least_revision):
             return entry.snapshot
         nothing_yet = entry.asked_at_seconds is None
@@ -63,6 +66,19 @@ class CatalogueCache:
             finally:
                 entry.refreshing.release()
         return entry.snapshot
+
+    def held(self) -> dict[str, tuple[int, float]]:
+        """Return bytes and monotonic second of the last use of each catalogue, by shop."""
+        with self._lock:
+            entries = list(self._entries.items())
+        return {
+            shop_id: (entry.snapshot.n_bytes, entry.used_at_seconds) for shop_id, entry in entries
+        }
+
+    def forget(self, shop_id: str) -> None:
+        """Let a catalogue go; requests that have it keep it."""
+        with self._lock:
+            self._entries.pop(shop_id, None)
 
     def _is_due(self, entry: _Entry, at_least_revision: int) -> bool:
         if entry.asked_at_seconds is None:
@@ -85,18 +101,23 @@ class CatalogueCache:
 
 def _newest(connection: sa.Connection, shop_id: str, known: CatalogueSnapshot) -> CatalogueSnapshot:
     # The shop's revision is read before the rows: writers hold its row until they commit, so
-    # every row up to this revision is visible to the second query.
-    revision = connection.execute(
-        sa.select(tables.shops.c.catalogue_revision).where(tables.shops.c.shop_id == shop_id)
-    ).scalar_one_or_none()
-    if revision is None or revision < known.revision:
+    # every row up to this revision is visible to the later queries.
+    shops = tables.shops.c
+    row = connection.execute(
+        sa.select(shops.catalogue_revision, shops.rules_revision).where(shops.shop_id == shop_id)
+    ).first()
+    revision = row.catalogue_revision if row is not None else 0
+    if revision < known.revision:
         known = CatalogueSnapshot()  # an older database was restored
-    if revision is None or revision == known.revision:
+    if row is None or revision == known.revision:
         return known
+    if row.rules_revision != known.rules_revision:
+        known = known.with_rules(read_rules(connection, shop_id), row.rules_revision)
     rows = connection.execute(
         sa.select(tables.items)
         .where(tables.items.c.shop_id == shop_id, tables.items.c.revision > known.revision)
         .order_by(tables.items.c.item_id)
+        .execution_options(yield_per=_ROWS_AT_ONCE)
     )
     return known.with_changes((_read_item(row) for row in rows), revision)
 
@@ -104,6 +125,4 @@ def _newest(connection: sa.Connection, shop_id: str, known: CatalogueSnapshot) -
 def _read_item(row: sa.Row[tuple[object, ...]]) -> Item:
     values = dict(row._mapping)
     del values["updated_at"]
-    for name in ("shop_id", "currency", "category", "brand"):
-        values[name] = sys.intern(values[name])  # repeated in every row of a large catalogue
     return Item(**values)

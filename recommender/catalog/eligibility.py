@@ -8,4 +8,4 @@ def is_showable(item: Item) -> bool:
 
     An item known only from old orders has no address yet, and leads nowhere.
     """
-    return item.available and item.price_minor > 0 and bool(item.url)
+    return item.available and item.stock != 0 and item.price_minor > 0 and bool(item.url)

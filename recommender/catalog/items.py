@@ -13,11 +13,14 @@ from recommender.errors import InvalidInputError
 from recommender.records import Item, Rejection, Shop
 from recommender.shops.money import MINOR_LIMIT, parse_minor
 
+STOCK_LIMIT = 10**12
+
 # What shoppers can order, by schema.org's and Merchant Center's words without case and signs.
 _AVAILABLE = {"instock", "limitedavailability", "onlineonly", "preorder", "presale", "backorder"}
 _NOT_AVAILABLE = {"outofstock", "soldout", "discontinued", "instoreonly"}
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _URL_UNSAFE = re.compile(r"[\s\\\"<>]")
+_WHOLE = re.compile(r"-?[0-9]{1,30}")
 _PRICE = re.compile(r"(?P<before>[A-Z]{3})?\s*(?P<amount>[^A-Z]*?)\s*(?P<after>[A-Z]{3})?")
 
 
@@ -29,7 +32,9 @@ def parse_item(raw: object, shop: Shop, index: int) -> Item | Rejection:
             (`title`, `name`), an address (`url`, `link`) and a price (`price_minor` as whole
             minor units, or `price` as "12.00", "12.00 EUR" or a number). Known besides:
             `image_url`/`image_link`, `sale_price`, `availability`/`available`,
-            `category`/`product_type`, `brand`, `group_id`/`item_group_id`.
+            `category`/`product_type`, `brand`, `group_id`/`item_group_id`, `cost_minor` or
+            `cost`/`cost_of_goods_sold` (as the price), `stock`/`quantity` (a whole number; an
+            oversold item's negative one counts as 0).
         shop: Decides the currency.
         index: Place in the batch, for the rejection.
     """
@@ -49,6 +54,8 @@ def parse_item(raw: object, shop: Shop, index: int) -> Item | Rejection:
             brand=_text(fields, "brand"),
             group_id=_text(fields, "group_id", "item_group_id"),
             available=_available(fields),
+            cost_minor=_cost_minor(fields, shop.currency),
+            stock=_stock(fields),
         )
     except InvalidInputError as error:
         return Rejection(index, error.code, str(error))
@@ -115,17 +122,49 @@ def _price_minor(fields: Mapping[str, object], currency: str) -> int:
         raise InvalidInputError(
             f"the price is in {stated}, the shop sells in {currency}", code="wrong-currency"
         )
-    minor = _first(fields, "price_minor")
+    minor = _whole(_first(fields, "price_minor"))
     if minor is None:
-        minor = _major_price(_shelf_price(fields), currency)
-    elif isinstance(minor, str) and minor.strip().isascii() and minor.strip().isdigit():
-        minor = int(minor[:30])  # a CSV file has only text
-    if not isinstance(minor, int) or isinstance(minor, bool) or abs(minor) >= MINOR_LIMIT:
-        raise InvalidInputError(
-            "price_minor must be a whole number of minor units", code="bad-price"
-        )
+        minor = _major_amount(_shelf_price(fields), currency, "price")
+    minor = _amount(minor, "price")
     if minor < 0:
         raise InvalidInputError("the price is negative", code="negative-price")
+    return minor
+
+
+def _cost_minor(fields: Mapping[str, object], currency: str) -> int | None:
+    minor = _whole(_first(fields, "cost_minor"))
+    major = _first(fields, "cost", "cost_of_goods_sold")
+    if minor is None and major is None:
+        return None
+    cost = _amount(_major_amount(major, currency, "cost") if minor is None else minor, "cost")
+    if cost < 0:
+        raise InvalidInputError("the cost is negative", code="bad-cost")
+    return cost
+
+
+def _stock(fields: Mapping[str, object]) -> int | None:
+    stock = _whole(_first(fields, "stock", "quantity"))
+    if isinstance(stock, float) and stock.is_integer():
+        stock = int(stock)  # a column with gaps comes as fractions
+    if stock is None:
+        return None
+    if not isinstance(stock, int) or isinstance(stock, bool) or abs(stock) >= STOCK_LIMIT:
+        raise InvalidInputError("stock must be a whole number of units", code="bad-stock")
+    return max(stock, 0)
+
+
+def _whole(value: object) -> object:
+    """Return the number that a text of digits states: a CSV file has only text."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        return int(value.strip())
+    return value
+
+
+def _amount(minor: object, name: str) -> int:
+    if not isinstance(minor, int) or isinstance(minor, bool) or abs(minor) >= MINOR_LIMIT:
+        raise InvalidInputError(
+            f"{name}_minor must be a whole number of minor units", code=f"bad-{name}"
+        )
     return minor
 
 
@@ -138,20 +177,20 @@ def _shelf_price(fields: Mapping[str, object]) -> object:
     return price
 
 
-def _major_price(price: object, currency: str) -> int:
-    if isinstance(price, str):
-        found = _PRICE.fullmatch(price.strip()[:60])
+def _major_amount(amount: object, currency: str, name: str) -> int:
+    if isinstance(amount, str):
+        found = _PRICE.fullmatch(amount.strip()[:60])
         named = {found["before"], found["after"]} - {None} if found else set()
         if named - {currency}:
             raise InvalidInputError(
-                f"the price is in {named.pop()}, the shop sells in {currency}",
+                f"the {name} is in {named.pop()}, the shop sells in {currency}",
                 code="wrong-currency",
             )
-        price = found["amount"] if found else price
+        amount = found["amount"] if found else amount
     try:
-        return parse_minor(price, currency)
+        return parse_minor(amount, currency)
     except InvalidInputError as error:
-        raise InvalidInputError(f"price: {error}", code="bad-price") from error
+        raise InvalidInputError(f"{name}: {error}", code=f"bad-{name}") from error
 
 
 def _available(fields: Mapping[str, object]) -> bool:

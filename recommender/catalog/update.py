@@ -14,7 +14,8 @@ from recommender.telemetry import FAILED_OPEN_TOTAL
 
 # SQLite allows 32,766 bound parameters in a statement.
 _CHUNK = 10_000
-_FACTS = [field.name for field in fields(Item) if field.name not in ("shop_id", "revision")]
+_OURS = ("shop_id", "revision", "first_seen_at")
+_FACTS = [field.name for field in fields(Item) if field.name not in _OURS]
 
 
 def put_items(
@@ -33,7 +34,7 @@ def put_items(
         hot_state: Told of the new revision. When it does not answer, the catalogue's readers
             find the change by themselves a little later.
         shop_id: The shop.
-        now: Becomes `updated_at`.
+        now: Becomes `updated_at`, and of a new item `first_seen_at`.
 
     Returns:
         The revision of the shop's catalogue afterwards.
@@ -53,7 +54,7 @@ def put_items(
             "The control database does not answer", code="database-unavailable"
         ) from error
     if written:
-        _announce(hot_state, shop_id, revision)
+        announce(hot_state, shop_id, revision)
     return revision
 
 
@@ -62,17 +63,23 @@ def _write(
 ) -> tuple[int, int]:
     # The shop's row is locked before anything is read: revisions become visible in their order,
     # so a reader that saw revision n never misses a row below it.
-    revision = _move_revision(connection, shop_id, +1)
+    revision = move_revision(connection, shop_id, +1)
     rows = [
         {name: getattr(item, name) for name in _FACTS}
         | {"shop_id": shop_id, "revision": revision, "updated_at": now}
-        for item in _changed(connection, items, shop_id)
+        | {"first_seen_at": first_seen_at or now}
+        for item, first_seen_at in _changed(connection, items, shop_id)
     ]
     tables.upsert(connection, tables.items, rows)
-    return (revision if rows else _move_revision(connection, shop_id, -1)), len(rows)
+    return (revision if rows else move_revision(connection, shop_id, -1)), len(rows)
 
 
-def _move_revision(connection: sa.Connection, shop_id: str, step: int) -> int:
+def move_revision(connection: sa.Connection, shop_id: str, step: int) -> int:
+    """Move the revision of a shop's catalogue and return it; the shop's row stays locked.
+
+    Raises:
+        NotFoundError: There is no such shop.
+    """
     column = tables.shops.c.catalogue_revision
     revision = connection.execute(
         tables.shops.update()
@@ -85,19 +92,24 @@ def _move_revision(connection: sa.Connection, shop_id: str, step: int) -> int:
     return int(revision)
 
 
-def _changed(connection: sa.Connection, items: Sequence[Item], shop_id: str) -> Iterator[Item]:
+def _changed(
+    connection: sa.Connection, items: Sequence[Item], shop_id: str
+) -> Iterator[tuple[Item, dt.datetime | None]]:
+    """Yield items that differ from what is stored, and since when they are known."""
     latest = {item.item_id: item for item in items}
     known = {row.item_id: row for row in _stored(connection, list(latest), shop_id)}
     for item_id, item in latest.items():
         row = known.get(item_id)
-        if row is None or any(getattr(row, name) != getattr(item, name) for name in _FACTS):
-            yield item
+        if row is None:
+            yield item, None
+        elif any(getattr(row, name) != getattr(item, name) for name in _FACTS):
+            yield item, row.first_seen_at
 
 
 def _stored(
     connection: sa.Connection, item_ids: Sequence[str], shop_id: str
 ) -> Iterator[sa.Row[tuple[object, ...]]]:
-    columns = [tables.items.c[name] for name in _FACTS]
+    columns = [tables.items.c[name] for name in (*_FACTS, "first_seen_at")]
     for start in range(0, len(item_ids), _CHUNK):
         yield from connection.execute(
             sa.select(*columns).where(
@@ -107,7 +119,8 @@ def _stored(
         )
 
 
-def _announce(hot_state: HotState, shop_id: str, revision: int) -> None:
+def announce(hot_state: HotState, shop_id: str, revision: int) -> None:
+    """Tell every worker of a new revision; without an answer they find it a little later."""
     try:
         hot_state.announce_catalogue(shop_id, revision)
     except UnavailableError:

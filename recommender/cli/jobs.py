@@ -29,8 +29,13 @@ def run_schedule(services: Services, *, stop: threading.Event) -> None:
     """Run all jobs at their times until `stop` is set; waits for the one in hand."""
     scheduler = BackgroundScheduler(
         timezone=dt.UTC,
-        # One heavy job at a time; tidying the event log does not wait behind a training.
-        executors={"default": ThreadPoolExecutor(1), "tidy": ThreadPoolExecutor(1)},
+        # One heavy job at a time; tidying the event log and refreshing other shops' models do not
+        # wait behind a training.
+        executors={
+            "default": ThreadPoolExecutor(1),
+            "tidy": ThreadPoolExecutor(1),
+            "refresh": ThreadPoolExecutor(1),
+        },
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600},
     )
     growth = GrowthWatch(services)
@@ -38,7 +43,11 @@ def run_schedule(services: Services, *, stop: threading.Event) -> None:
     scheduler.add_job(compact, hourly, [services], executor="tidy")
     minutely = IntervalTrigger(minutes=1, timezone=dt.UTC)
     scheduler.add_job(growth.train_grown, minutely, next_run_time=services.now())
-    scheduler.add_job(train_all, CronTrigger(hour=3, timezone=dt.UTC), [services])
+    if services.settings.refresh_minutes:
+        often = IntervalTrigger(minutes=services.settings.refresh_minutes, timezone=dt.UTC)
+        scheduler.add_job(RefreshWatch(services).refresh_changed, often, executor="refresh")
+    nightly = CronTrigger(hour=services.settings.train_hour, timezone=dt.UTC)
+    scheduler.add_job(train_all, nightly, [services])
     scheduler.add_job(measure_all, CronTrigger(hour=4, timezone=dt.UTC), [services])
     # Again on the days after, for what failed: a month that is settled stays as it is.
     settling = CronTrigger(day="2-6", hour=5, timezone=dt.UTC)
@@ -69,6 +78,7 @@ def train_shop(services: Services, shop: Shop) -> None:
         train(
             shop,
             event_log=services.event_log,
+            catalogue=services.catalogues.get(shop.shop_id).items(),
             database=services.database,
             artifacts=services.artifacts,
             now=services.now(),
@@ -101,6 +111,41 @@ class GrowthWatch:
     def _trained_before(self) -> set[str]:
         with self._services.database.connect() as connection:
             return set(connection.scalars(sa.select(tables.trainings.c.shop_id).distinct()))
+
+
+class RefreshWatch:
+    """Refreshes the models of the shops that had events since this process refreshed them."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._rows_known: dict[str, int] = {}
+
+    def refresh_changed(self) -> None:
+        """Refresh every shop whose event log has other rows than last time."""
+        rows_by_shop = self._services.event_log.rows_by_shop()
+        for shop in self._services.shops.all():
+            rows = rows_by_shop.get(shop.shop_id, 0)
+            if rows and rows != self._rows_known.get(shop.shop_id):
+                _attempt("refresh", shop.shop_id, functools.partial(self._refresh, shop, rows))
+
+    def _refresh(self, shop: Shop, rows: int) -> None:
+        from recommender.training.refresh import refresh
+
+        services = self._services
+        report = refresh(
+            shop,
+            event_log=services.event_log,
+            catalogue=services.catalogues.get(shop.shop_id).items(),
+            artifacts=services.artifacts,
+            now=services.now(),
+        )
+        self._rows_known[shop.shop_id] = rows
+        get_logger().info(
+            "model-refreshed" if report.refreshed else "model-not-refreshed",
+            shop_id=shop.shop_id,
+            artifact_id=report.artifact_id,
+            reason=report.reason,
+        )
 
 
 def measure_all(services: Services) -> None:

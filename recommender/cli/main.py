@@ -18,10 +18,14 @@ _COMMANDS = {
     "shop": "recommender.cli.shop_commands:shop",
     "import": "recommender.cli.data_commands:import_file",
     "train": "recommender.cli.train_commands:train",
+    "evaluate": "recommender.cli.evaluate_commands:evaluate",
+    "artifact": "recommender.cli.artifact_commands:artifact",
+    "rules": "recommender.cli.rules_commands:rules",
     "measure": "recommender.cli.money_commands:measure",
     "settle": "recommender.cli.money_commands:settle",
     "verify": "recommender.cli.money_commands:verify",
     "uplift": "recommender.cli.money_commands:uplift",
+    "bench": "recommender.cli.bench_commands:bench",
     "migrate": "recommender.cli.run_commands:migrate",
 }
 

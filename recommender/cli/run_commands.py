@@ -1,11 +1,17 @@
 """Commands that run the service: everything at once, or one role each."""
 
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
 import click
 
 from recommender.cli.common import make_services
-from recommender.config import Settings
+from recommender.config import COMPILED_READY, Settings, compiled_folder
 from recommender.telemetry import configure_logging, get_logger
 
+LOW_PRIORITY = 10
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -37,7 +43,25 @@ def serve() -> None:
     configure_logging(service="web")
     settings = Settings.from_environ()
     warn_without_proxy(settings)
+    # Before anything was trained there is time: the scheduler's process does it meanwhile.
+    if any((settings.home / "artifacts").glob("*/current")):
+        compile_kernels()
     serve(settings, settings.child_environ(**metrics_environ(settings)))
+
+
+def compile_kernels() -> None:
+    """Compile once for all workers, which would otherwise each do it beside their requests."""
+    if (compiled_folder() / COMPILED_READY).exists():
+        return
+    from recommender.serving.compile_ahead import compile_ahead
+
+    log = get_logger()
+    log.info("compiling", advice="this happens once after an installation or update")
+    try:
+        compile_ahead()
+    except Exception:
+        # Then the first requests are slow, but they are answered.
+        log.exception("not-compiled")
 
 
 def warn_without_proxy(settings: Settings) -> None:
@@ -76,9 +100,26 @@ def schedule() -> None:
     from recommender.cli.jobs import run_schedule
     from recommender.supervise import stop_on_signals
 
+    # Web and ingester go first; set before any thread starts, which would not follow.
+    os.nice(LOW_PRIORITY)
     services = make_services(service="schedule")
-    with stop_on_signals() as stop:
+    with compiling_beside(), stop_on_signals() as stop:
         run_schedule(services, stop=stop)
+
+
+@contextlib.contextmanager
+def compiling_beside() -> Iterator[None]:
+    """Have a child compile what serving needs, so that it is there before the first model is."""
+    from recommender.adapters.child_process import end_child, start_child
+
+    if (compiled_folder() / COMPILED_READY).exists():
+        yield
+        return
+    child = start_child([sys.executable, "-m", "recommender.serving.compile_ahead"])
+    try:
+        yield
+    finally:
+        end_child(child, patience_seconds=1)
 
 
 @click.command()

@@ -1,10 +1,12 @@
 """`recommender shop …`: create shops and what belongs to them."""
 
 import datetime as dt
+import math
 import sys
 import uuid
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
 
 import click
 
@@ -147,32 +149,59 @@ def share(shop_id: str, treatment: float, as_json: bool) -> None:
 @shop.command("placement")
 @click.option("--shop", "shop_id", required=True)
 @click.option("--placement", required=True, type=click.Choice([str(p) for p in Placement]))
-@click.option("--n", default=8, show_default=True, help="Length of the slate.")
-@click.option("--n-min", default=2, show_default=True, help="Shorter slates stay hidden.")
-@click.option("--allow-seen", is_flag=True, help="Items already seen may come back.")
-@click.option("--tail", default=0.2, show_default=True, help="The tail dial, 0 to 1.")
-@click.option("--disable", is_flag=True)
+@click.option("--n", type=int, help="Length of the slate.")
+@click.option("--n-min", type=int, help="Shorter slates stay hidden.")
+@click.option(
+    "--allow-seen/--hide-seen", default=None, help="Whether items already seen may come back."
+)
+@click.option("--tail", help="The tail dial, 0 to 1, or `auto`: what training learned.")
+@click.option("--rotation", type=float, help="Scores this near take turns, 0 to 1.")
+@click.option("--exploration", type=float, help="Most places for items without events, 0 to 1.")
+@click.option(
+    "--heading", "headings", multiple=True, help="fr=Avec ceci; fr= for the widget's own."
+)
+@click.option("--enable/--disable", "enabled", default=None, help="Switch it on or off.")
 @json_option
-def placement(
-    shop_id: str, placement: str, n: int, n_min: int, as_json: bool, **choices: object
-) -> None:
-    """Change how one placement behaves."""
+def placement(shop_id: str, placement: str, as_json: bool, **changes: Any) -> None:
+    """Change how one placement behaves; what is not named stays as it is."""
     services = make_services(service="shop")
-    services.shops.by_id(shop_id)
-    setting = PlacementSetting(
-        placement=Placement(placement),
-        n=n,
-        n_min=n_min,
-        allow_seen=bool(choices["allow_seen"]),
-        tail_ppm=_fraction(choices["tail"], 1_000_000),
-        enabled=not choices["disable"],
-    )
+    known = Placement(placement)
+    current = services.shops.by_id(shop_id).placements.get(known) or PlacementSetting(known)
+    setting = _changed(current, **changes)
     registry.set_placement(shop_id, setting, database=services.database)
     emit(asdict(setting), as_json=as_json, text=lambda: f"{placement} of {shop_id} is changed")
 
 
+def _changed(
+    current: PlacementSetting, *, headings: Sequence[str], **changes: Any
+) -> PlacementSetting:
+    tail = changes.pop("tail")
+    if tail is not None:
+        current = replace(current, tail_ppm=None if tail == "auto" else _ppm(tail))
+    for name in ("rotation", "exploration"):
+        share = changes.pop(name)
+        changes[f"{name}_ppm"] = None if share is None else _fraction(share, 1_000_000)
+    told = {field: value for field, value in changes.items() if value is not None}
+    title = dict(current.title)
+    for heading in headings:
+        language, _, text = heading.partition("=")
+        title[language] = text
+    return replace(current, **told, title={code: text for code, text in title.items() if text})
+
+
+def _ppm(text: str) -> int:
+    try:
+        return _fraction(float(text), 1_000_000)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"{text!r} is neither a number nor `auto`", code="bad-value"
+        ) from error
+
+
 def _fraction(value: object, scale: int) -> int:
     assert isinstance(value, float | int)
+    if not math.isfinite(value):
+        raise InvalidInputError(f"{value} is not a usable number", code="bad-value")
     return round(value * scale)
 
 

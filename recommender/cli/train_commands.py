@@ -49,6 +49,7 @@ def _train_one(services: Services, shop: Shop) -> dict[str, Any]:
         report = train_shop(
             shop,
             event_log=services.event_log,
+            catalogue=services.catalogues.get(shop.shop_id).items(),
             database=services.database,
             artifacts=services.artifacts,
             now=services.now(),

@@ -148,6 +148,7 @@ def _load(
     train(
         shop,
         event_log=services.event_log,
+        catalogue=services.catalogues.get(shop.shop_id).items(),
         database=services.database,
         artifacts=services.artifacts,
         now=services.now(),

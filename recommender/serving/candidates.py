@@ -1,17 +1,19 @@
 """Request and path → the question put to the model, and which items may answer. Pure."""
 
-from collections.abc import Iterable, Sequence
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.ports import PathKind, PathStep
 from recommender.records import Placement
-from recommender.serving.models import Model
-from recommender.serving.rules import CatalogueView
-from recommender.training.evaluation import PATH_ITEMS, path_query
-from recommender.training.scoring import mark_candidates
-from recommender.training.source import Pool, Query
+from recommender.serving.model import Model
+from recommender.serving.newcomers import Newcomers
+from recommender.training.interactions import DAY_SECONDS
+from recommender.training.pasts import Past
+from recommender.training.source import Query
 
 PATH_BESIDE_CART = 0.3
 """What the newest item of the path counts beside an item in the cart."""
@@ -51,46 +53,116 @@ class Question:
     """What the model is asked.
 
     Attributes:
-        task: Which blend answers, `path` or `basket`.
-        pool: Candidates, all of them showable and none of them hidden.
+        task: Which blend answers, see `fitting.TASKS`.
+        hidden: Vocabulary rows that may not answer, int32.
+        hidden_ids: Ids of items beyond the vocabulary that may not answer either.
+        spoken_for: By row of the query, the item beyond the training that it stands for.
     """
 
     task: str
     query: Query
-    pool: Pool
+    hidden: NDArray[np.int32]
+    hidden_ids: frozenset[str]
+    spoken_for: Mapping[int, str]
 
 
 def ask(
     request: SlateRequest,
-    recent_items: Sequence[str],
+    recent: Sequence[PathStep],
+    past: Past,
     model: Model,
-    view: CatalogueView,
+    newcomers: Newcomers,
     *,
     allow_seen: bool,
+    now: dt.datetime,
 ) -> Question:
-    """Turn a request and the visitor's path, newest first, into a question."""
-    task, query = _query(request, recent_items, model)
-    if request.placement is Placement.CATEGORY:
-        marked = np.zeros(len(model.vocabulary), bool)
-        marked[view.category(request.category)] = True
-    else:
-        marked = mark_candidates(model.sources, query, len(model.vocabulary))
-    marked &= view.showable
-    hidden = request.in_hand if allow_seen else (*request.in_hand, *recent_items)
-    marked[model.vocabulary.rows(hidden)] = False
-    return Question(task, query, Pool.of(marked))
+    """Turn a request, the visitor's path and what is known of former days into a question.
 
-
-def _query(request: SlateRequest, recent_items: Sequence[str], model: Model) -> tuple[str, Query]:
+    Args:
+        recent: Newest first.
+        past: May overlap with `recent`, which is believed where both reach.
+    """
+    met = _met(request, recent, model, now)
+    query = _as_query(met, model)
+    query, spoken_for = newcomers.with_stand_ins(query, met.item_ids)
+    query = _with_past(query, recent, past, model, now)
     if request.placement is Placement.CART and request.cart:
-        cart = _rows(request.cart, model)
-        path = path_query(_rows([*request.in_hand, *recent_items], model)[len(cart) :])
-        items = np.concatenate([cart, path.items])[: 2 * PATH_ITEMS]
-        weights = np.concatenate([np.ones(len(cart)), PATH_BESIDE_CART * path.weights])
-        return "basket", Query(items, weights[: 2 * PATH_ITEMS].astype(np.float32))
-    page = [request.item_id] if request.item_id else []
-    return "path", path_query(_rows([*page, *request.cart, *recent_items], model))
+        task, allow_seen = "basket", False
+    else:
+        # Who stands for an item was not seen itself, and must not come back as if it were.
+        task = "next" if allow_seen and not spoken_for else "path"
+    seen = list(request.in_hand) if allow_seen else met.item_ids
+    rows = model.vocabulary.rows([*request.in_hand, *seen])
+    hidden = rows if allow_seen else np.concatenate([rows, past.items])
+    return Question(task, query, hidden, frozenset([*request.in_hand, *seen]), spoken_for)
 
 
-def _rows(item_ids: Iterable[str], model: Model) -> NDArray[np.int32]:
-    return model.vocabulary.rows(dict.fromkeys(item_ids))
+class _Meetings:
+    """Gathers what was met, newest first."""
+
+    def __init__(self) -> None:
+        self.item_ids: list[str] = []
+        self.weights: list[float] = []
+        self.places: list[int] = []
+        self.ages_days: list[float] = []
+
+    def add(self, item_id: str, weight: float, place: int, age_days: float) -> None:
+        self.item_ids.append(item_id)
+        self.weights.append(weight)
+        self.places.append(place)
+        self.ages_days.append(age_days)
+
+
+def _met(
+    request: SlateRequest, recent: Sequence[PathStep], model: Model, now: dt.datetime
+) -> _Meetings:
+    """Return the page's own items and then the path's.
+
+    A cart is one step, and what lies in it counts in full beside a path that led there.
+    """
+    now_seconds = int(now.timestamp())
+    met = _Meetings()
+    for item_id in request.cart:
+        met.add(item_id, model.kind_weights[PathKind.CART], 0, 0.0)
+    place = int(bool(request.cart))
+    # The page's own view is told before its slate is asked for, as a rule.
+    if request.item_id and (not recent or recent[0].item_id != request.item_id):
+        met.add(request.item_id, model.kind_weights[PathKind.VIEW], place, 0.0)
+        place += 1
+    share = PATH_BESIDE_CART if request.placement is Placement.CART and request.cart else 1.0
+    before = recent[0].at_seconds if recent else 0
+    for item_id, kind, at_seconds in recent:
+        place += at_seconds != before
+        before = at_seconds
+        age_days = max(now_seconds - at_seconds, 0) / DAY_SECONDS if at_seconds else 0.0
+        met.add(item_id, model.kind_weights[kind] * share, place, age_days)
+    return met
+
+
+def _as_query(met: _Meetings, model: Model) -> Query:
+    """Return meetings as a query, with row -1 for what the vocabulary lacks."""
+    return Query(
+        model.vocabulary.places(met.item_ids),
+        np.asarray(met.weights, np.float32),
+        np.asarray(met.places, np.int32),
+        np.asarray(met.ages_days, np.float32),
+    )
+
+
+def _with_past(
+    query: Query, recent: Sequence[PathStep], past: Past, model: Model, now: dt.datetime
+) -> Query:
+    if recent:
+        past = past.before(recent[-1].at_seconds)
+    if not len(past.items):
+        return query
+    weights = np.asarray(list(model.kind_weights.values()), np.float32)
+    first = int(query.places[-1]) + 1 if len(query.places) else 0
+    steps = np.cumsum(np.diff(past.at_seconds, prepend=past.at_seconds[:1]) != 0)
+    ages_days = np.maximum(int(now.timestamp()) - past.at_seconds, 0) / DAY_SECONDS
+    return Query(
+        np.concatenate([query.items, past.items]),
+        np.concatenate([query.weights, weights[past.kinds]]),
+        np.concatenate([query.places, (first + steps).astype(np.int32)]),
+        np.concatenate([query.ages_days, ages_days.astype(np.float32)]),
+    )

@@ -1,14 +1,12 @@
 """What answers when the models do not. Pure."""
 
-from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from itertools import islice
 
-from recommender.catalog.eligibility import is_showable
 from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.records import Item, Placement, SlateItem
-from recommender.serving.models import Model
+from recommender.serving.model import Model
 from recommender.training.popularity import POPULAR
 
 NEWEST_LOOKED_AT = 1_000
@@ -30,12 +28,12 @@ class Fallback(StrEnum):
 
 
 def popular_items(
-    model: Model, catalogue: CatalogueSnapshot, *, hidden: Collection[str], n: int
+    model: Model, catalogue: CatalogueSnapshot, *, may_show: Callable[[Item], bool], n: int
 ) -> tuple[SlateItem, ...]:
     """Return the most popular items of late that may be shown."""
     rows = model.sources[POPULAR.name]["ids"]
     items = (catalogue.get(model.vocabulary.item_id(row)) for row in rows)
-    return _slate_items((item for item in items if item), "popular", hidden, n)
+    return _slate_items((item for item in items if item), "popular", may_show, n)
 
 
 def newest_items(
@@ -43,7 +41,7 @@ def newest_items(
     *,
     placement: Placement,
     category: str,
-    hidden: Collection[str],
+    may_show: Callable[[Item], bool],
     n: int,
 ) -> tuple[SlateItem, ...]:
     """Return the items that became known last; on a category's page only its own.
@@ -53,24 +51,24 @@ def newest_items(
     if placement is Placement.CATEGORY:
         ids = catalogue.by_category.get(category, ())[-NEWEST_LOOKED_AT:]
         found: Iterable[Item | None] = [catalogue.get(item_id) for item_id in reversed(ids)]
-        return _slate_items((item for item in found if item), "category", hidden, n)
-    newest = reversed(deque(catalogue.items(), maxlen=NEWEST_LOOKED_AT))
-    return _slate_items(newest, "popular", hidden, n)
+        return _slate_items((item for item in found if item), "category", may_show, n)
+    newest = catalogue.newest(NEWEST_LOOKED_AT)
+    return _slate_items(newest, "popular", may_show, n)
 
 
 def _slate_items(
-    items: Iterable[Item], reason: str, hidden: Collection[str], n: int
+    items: Iterable[Item], reason: str, may_show: Callable[[Item], bool], n: int
 ) -> tuple[SlateItem, ...]:
     return tuple(
-        SlateItem(item.item_id, 0.0, reason) for item in islice(_distinct(items, hidden), n)
+        SlateItem(item.item_id, 0.0, reason) for item in islice(_distinct(items, may_show), n)
     )
 
 
-def _distinct(items: Iterable[Item], hidden: Collection[str]) -> Iterator[Item]:
+def _distinct(items: Iterable[Item], may_show: Callable[[Item], bool]) -> Iterator[Item]:
     """Yield what may be shown, one of each group of variants."""
     groups: set[str] = set()
     for item in items:
-        if item.item_id in hidden or not is_showable(item) or item.group_id in groups:
+        if not may_show(item) or item.group_id in groups:
             continue
         if item.group_id:
             groups.add(item.group_id)

@@ -1,71 +1,64 @@
-"""The artifacts that serve in this process, and their replacement while requests run.
+"""The models that serve in this process: taken up, replaced and let go while requests run.
 
 A thread looks at the pointers of the shops in use about once a second, loads and checks what is
-new beside the requests, and swaps it in whole. A damaged artifact changes nothing.
+new beside the requests, warms it up, and swaps it in whole. A damaged artifact changes nothing.
+When models and catalogues outgrow the memory limit, the shop that was asked for longest ago is let
+go; a request that holds its model keeps it, and the shop's next request takes it up again.
 """
 
 import os
 import threading
+import time
 import weakref
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
-from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.errors import InconsistentError, NotFoundError
-from recommender.serving.rules import CatalogueView, Vocabulary
-from recommender.telemetry import FAILED_OPEN_TOTAL, get_logger
-from recommender.training.artifact import Artifact, ArtifactStore
-from recommender.training.blend import Blend, log_popularity
-from recommender.training.fitting import TASKS
-from recommender.training.scoring import nested_arrays
+from recommender.serving.boards import BOARDS
+from recommender.serving.model import Model
+from recommender.telemetry import (
+    FAILED_OPEN_TOTAL,
+    MODEL_EVICTIONS_TOTAL,
+    MODEL_MAPPED_BYTES,
+    MODEL_PRIVATE_BYTES,
+    MODELS_LOADED,
+    get_logger,
+)
+from recommender.training.artifact import ArtifactStore
+
+__all__ = ["HeldCatalogues", "LoadedModels", "Model", "NoCatalogues"]
 
 POLL_SECONDS = 1.0
+LIMIT_BYTES = 2 << 30
+PATIENCE_SECONDS = 0.02
+"""How long a request waits while another one takes up the same shop."""
 
 
-class Model:
-    """One artifact, ready to answer; safe for threads.
+class HeldCatalogues(Protocol):
+    """The catalogues that this process keeps, see `catalog.cache.CatalogueCache`."""
 
-    Attributes:
-        sources: Learned arrays by source name.
-        blends: Blend by task, see `fitting.TASKS`.
-        log_popularity: log(1 + total popularity) by row of the vocabulary.
-    """
+    def held(self) -> Mapping[str, tuple[int, float]]:
+        """Return private bytes and monotonic second of the last use, by shop."""
+        ...
 
-    def __init__(self, artifact: Artifact) -> None:
-        """Open an artifact.
-
-        Raises:
-            InconsistentError: Code `damaged-artifact`: it lacks something, or names an item
-                beyond its vocabulary.
-        """
-        self.artifact_id = artifact.artifact_id
-        try:
-            self.vocabulary = Vocabulary(artifact.arrays["item_ids"])
-            self.sources = nested_arrays(artifact.arrays, len(self.vocabulary))
-            self.blends = _read_blends(artifact.meta)
-            self.log_popularity = log_popularity(self.sources)
-        except (KeyError, TypeError) as error:
-            raise InconsistentError(
-                f"Artifact {artifact.artifact_id} lacks {error}", code="damaged-artifact"
-            ) from error
-        self._view: CatalogueView | None = None
-
-    def view(self, catalogue: CatalogueSnapshot) -> CatalogueView:
-        """Return the catalogue aligned to the vocabulary; quick unless the catalogue changed."""
-        view = self._view
-        if view is None or view.catalogue.revision != catalogue.revision:
-            view = CatalogueView(self.vocabulary, catalogue, view)
-            self._view = view
-        return view
-
-    def warm(self, old: "Model") -> None:
-        """Align the catalogue that `old` saw last, so that no request has to."""
-        if old._view is not None:
-            self.view(old._view.catalogue)
+    def forget(self, shop_id: str) -> None:
+        """Let a shop's catalogue go."""
+        ...
 
 
-def _read_blends(meta: Mapping[str, Any]) -> dict[str, Blend]:
-    return {task: Blend(**meta["blends"][task]) for task in TASKS}
+class NoCatalogues:
+    """Stands for catalogues that nobody counts."""
+
+    def held(self) -> Mapping[str, tuple[int, float]]:
+        """Return nothing."""
+        return {}
+
+    def forget(self, shop_id: str) -> None:
+        """Do nothing."""
+
+
+def _stay_cold(shop_id: str, model: Model) -> None:
+    del shop_id, model
 
 
 class LoadedModels:
@@ -73,11 +66,26 @@ class LoadedModels:
 
     Args:
         store: Where trainings publish.
+        catalogues: Counted with the models, and let go with them.
+        limit_bytes: Most that models and catalogues may take, mapped pages included; the shop
+            asked for last is kept even above it.
+        warm_up: Told of each new model before it is swapped in.
         poll_seconds: Pause between two looks at the pointers.
     """
 
-    def __init__(self, store: ArtifactStore, *, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(
+        self,
+        store: ArtifactStore,
+        *,
+        catalogues: HeldCatalogues | None = None,
+        limit_bytes: int = LIMIT_BYTES,
+        warm_up: Callable[[str, Model], None] = _stay_cold,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
         self._store = store
+        self._catalogues = catalogues or NoCatalogues()
+        self._limit_bytes = limit_bytes
+        self._warm_up = warm_up
         self._poll_seconds = poll_seconds
         self._start_over()
         _start_over_after_fork(self)
@@ -85,19 +93,23 @@ class LoadedModels:
     def _start_over(self) -> None:
         # After a fork the parent's locks may be held for ever, and its thread does not exist.
         self._models: dict[str, Model | None] = {}
+        self._used_at: dict[str, float] = {}
         self._refused: set[str] = set()
         self._lock = threading.Lock()
+        self._taking_up: dict[str, threading.Lock] = {}
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
 
     def get(self, shop_id: str) -> Model | None:
-        """Return a shop's model, None when nothing was published; only the first call reads."""
-        if shop_id not in self._models:
-            with self._lock:
-                self._ensure_thread()
-                if shop_id not in self._models:
-                    self._models[shop_id] = self._newest(shop_id, None)
-        return self._models[shop_id]
+        """Return a shop's model, None when nothing was published; only the first call reads.
+
+        While another thread takes up the shop, the answer is None after a short wait.
+        """
+        self._used_at[shop_id] = time.monotonic()
+        try:
+            return self._models[shop_id]
+        except KeyError:
+            return self._take_up(shop_id)
 
     def refresh(self) -> None:
         """Look at the pointers of all shops in use once, and swap in what is new."""
@@ -106,13 +118,77 @@ class LoadedModels:
             if newest is not None and newest is not model:
                 if model is not None:
                     newest.warm(model)
-                self._models[shop_id] = newest
+                self._prepare(shop_id, newest)
+                with self._lock:
+                    if shop_id in self._models:
+                        self._models[shop_id] = newest
+        self.make_room()
+
+    def make_room(self) -> bool:
+        """Let go what was not asked for longest, until the rest is within the limit.
+
+        Returns:
+            Whether anything had to go.
+        """
+        with self._lock:
+            held = self._held()
+            total = sum(size for size, _ in held.values())
+            oldest_first = sorted(held, key=lambda shop_id: held[shop_id][1])
+            gone = 0
+            while total > self._limit_bytes and gone < len(held) - 1:
+                shop_id = oldest_first[gone]
+                self._let_go(shop_id)
+                total -= held[shop_id][0]
+                gone += 1
+            self._tell_size()
+        return gone > 0
 
     def close(self) -> None:
         """End the thread."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
+
+    def _take_up(self, shop_id: str) -> Model | None:
+        with self._lock:
+            self._ensure_thread()
+            taking_up = self._taking_up.setdefault(shop_id, threading.Lock())
+        # A request that cannot have the model in time is answered without it.
+        if not taking_up.acquire(timeout=PATIENCE_SECONDS):
+            return self._models.get(shop_id)
+        try:
+            if shop_id in self._models:
+                return self._models[shop_id]
+            model = self._newest(shop_id, None)
+            self._models[shop_id] = model
+        finally:
+            taking_up.release()
+        self.make_room()
+        return model
+
+    def _held(self) -> dict[str, tuple[int, float]]:
+        held = dict(self._catalogues.held())
+        for shop_id, model in list(self._models.items()):
+            if model is not None:
+                size, used_at = held.get(shop_id, (0, 0.0))
+                size += model.private_bytes + model.mapped_bytes
+                held[shop_id] = (size, max(used_at, self._used_at.get(shop_id, 0.0)))
+        return held
+
+    def _let_go(self, shop_id: str) -> None:
+        for known in (self._models, self._used_at, self._taking_up):
+            known.pop(shop_id, None)
+        self._catalogues.forget(shop_id)
+        MODEL_EVICTIONS_TOTAL.inc()
+        get_logger().info("shop-let-go", shop_id=shop_id)
+
+    def _tell_size(self) -> None:
+        loaded = [model for model in self._models.values() if model is not None]
+        catalogues = sum(size for size, _ in self._catalogues.held().values())
+        MODELS_LOADED.set(len(loaded))
+        own = BOARDS.n_bytes + sum(model.private_bytes for model in loaded)
+        MODEL_PRIVATE_BYTES.set(catalogues + own)
+        MODEL_MAPPED_BYTES.set(sum(model.mapped_bytes for model in loaded))
 
     def _newest(self, shop_id: str, model: Model | None) -> Model | None:
         """Return the published model, or the one before it when that is damaged."""
@@ -139,6 +215,14 @@ class LoadedModels:
             return None
         log.info("model-loaded")
         return model
+
+    def _prepare(self, shop_id: str, model: Model) -> None:
+        try:
+            self._warm_up(shop_id, model)
+        except Exception:
+            # A cold model serves too; only its first request is slower.
+            FAILED_OPEN_TOTAL.labels(part="warm-up").inc()
+            get_logger().exception("model-not-warmed-up", shop_id=shop_id)
 
     def _ensure_thread(self) -> None:
         if self._thread is None:

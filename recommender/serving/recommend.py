@@ -9,16 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from recommender.catalog.eligibility import is_showable
+from recommender.catalog.rules import rules_in_force
 from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.errors import RecommenderError
 from recommender.events.identity import partition_day, pseudonym
 from recommender.experiments.assignment import assign
-from recommender.ports import HotState, VisitorState
+from recommender.ports import VisitorState
 from recommender.records import (
     Arm,
     Event,
     EventItem,
     EventType,
+    Item,
     Placement,
     PlacementSetting,
     Shop,
@@ -27,9 +30,11 @@ from recommender.records import (
     Source,
 )
 from recommender.serving.candidates import SlateRequest, ask
+from recommender.serving.exploration import count_places
 from recommender.serving.fallback import Fallback, newest_items, popular_items
-from recommender.serving.models import LoadedModels, Model
-from recommender.serving.ranking import rank
+from recommender.serving.model import Model
+from recommender.serving.ranking import Wishes, rank
+from recommender.serving.slates import rotation
 from recommender.telemetry import FAILED_OPEN_TOTAL, get_logger
 
 __all__ = ["SlateAnswer", "SlateRequest", "recommend"]
@@ -39,6 +44,20 @@ class Catalogues(Protocol):
     """Where the shops' catalogues come from, see `catalog.cache.CatalogueCache`."""
 
     def get(self, shop_id: str, at_least_revision: int = 0) -> CatalogueSnapshot: ...
+
+
+class Models(Protocol):
+    """Where the shops' models come from, see `serving.models.LoadedModels`."""
+
+    def get(self, shop_id: str) -> Model | None: ...
+
+
+class Visitors(Protocol):
+    """What a slate needs of `ports.HotState`."""
+
+    def visitor_state(self, shop_id: str, visitor: str, placement: str) -> VisitorState: ...
+
+    def record_exposure(self, event: Event) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +83,7 @@ class _Work:
 
     request: SlateRequest
     shop: Shop
-    hot_state: HotState
+    hot_state: Visitors
     slate_id: str
     setting: PlacementSetting
     now: dt.datetime
@@ -79,9 +98,12 @@ class _Work:
         return self.request.n or self.setting.n
 
     @property
-    def hidden(self) -> set[str]:
+    def may_show(self) -> Callable[[Item], bool]:
+        """Return the test that an item passes when no model looks at it."""
         seen = () if self.setting.allow_seen else self.state.recent_items
-        return {*self.request.in_hand, *seen}
+        hidden = {*self.request.in_hand, *seen}
+        rules = rules_in_force(self.catalogue.rules, self.request.placement, self.now)
+        return lambda item: item.item_id not in hidden and is_showable(item) and rules.allows(item)
 
     def answer(
         self, items: tuple[SlateItem, ...], fallback: str, arm: str = "", *, shown: bool = True
@@ -94,9 +116,9 @@ def recommend(  # noqa: PLR0913 - each is another part of the service
     request: SlateRequest,
     *,
     shop: Shop,
-    hot_state: HotState,
+    hot_state: Visitors,
     catalogues: Catalogues,
-    models: LoadedModels,
+    models: Models,
     now: dt.datetime,
     monotonic: Callable[[], float],
     new_id: Callable[[], str],
@@ -146,29 +168,39 @@ def _look_up(work: _Work, catalogues: Catalogues) -> _Work:
     return replace(work, visitor=visitor, state=state, catalogue=catalogue)
 
 
-def _decide(work: _Work, models: LoadedModels) -> tuple[tuple[SlateItem, ...], str]:
+def _decide(work: _Work, models: Models) -> tuple[tuple[SlateItem, ...], str]:
     """Return the slate's items and the name of the fallback that made them."""
     model = models.get(work.shop.shop_id)
     if model is None:
         return _newest(work), Fallback.NO_MODEL
     if work.is_late():
         return _popular(work, model), Fallback.DEADLINE
-    view = model.view(work.catalogue)
     setting, request = work.setting, work.request
-    question = ask(request, work.state.recent_items, model, view, allow_seen=setting.allow_seen)
+    view = model.view(work.catalogue)
+    newcomers = model.newcomers(view)
+    question = ask(
+        request,
+        work.state.recent,
+        model.past(work.visitor),
+        model,
+        newcomers,
+        allow_seen=setting.allow_seen,
+        now=work.now,
+    )
+    rules = view.rules(request.placement, work.now)
     if work.is_late():
         return _popular(work, model), Fallback.DEADLINE
-    in_hand = [item for held in request.in_hand if (item := work.catalogue.get(held))]
-    items = rank(
-        question,
-        model,
-        view,
+    wishes = Wishes(
         n=work.n,
-        tail_ppm=setting.tail_ppm,
         placement=request.placement,
-        in_hand=in_hand,
+        tail_ppm=setting.tail_ppm,
+        category=request.category if request.placement is Placement.CATEGORY else None,
+        in_hand=[item for held in request.in_hand if (item := work.catalogue.get(held))],
+        rotation=rotation(work.visitor, str(work.state.page_views), setting.rotation_ppm),
+        exploration_ppm=setting.exploration_ppm,
+        slate_id=work.slate_id,
     )
-    return items, ""
+    return rank(question, model, view, rules, newcomers, wishes), ""
 
 
 def _newest(work: _Work) -> tuple[SlateItem, ...]:
@@ -176,7 +208,7 @@ def _newest(work: _Work) -> tuple[SlateItem, ...]:
         work.catalogue,
         placement=work.request.placement,
         category=work.request.category,
-        hidden=work.hidden,
+        may_show=work.may_show,
         n=work.n,
     )
 
@@ -184,7 +216,7 @@ def _newest(work: _Work) -> tuple[SlateItem, ...]:
 def _popular(work: _Work, model: Model) -> tuple[SlateItem, ...]:
     if work.request.placement is Placement.CATEGORY:
         return _newest(work)
-    return popular_items(model, work.catalogue, hidden=work.hidden, n=work.n)
+    return popular_items(model, work.catalogue, may_show=work.may_show, n=work.n)
 
 
 def _expose(work: _Work, items: tuple[SlateItem, ...], fallback: str) -> SlateAnswer:
@@ -201,6 +233,7 @@ def _expose(work: _Work, items: tuple[SlateItem, ...], fallback: str) -> SlateAn
             FAILED_OPEN_TOTAL.labels(part="exposure").inc()
     if arm is Arm.CONTROL:
         return work.answer((), fallback, arm, shown=False)
+    count_places(items)
     return work.answer(items, fallback, arm)
 
 

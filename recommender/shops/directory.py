@@ -132,6 +132,8 @@ def _read_shop(connection: sa.Connection, row: sa.Row[tuple[object, ...]]) -> Sh
                 tail_ppm=setting.tail_ppm,
                 enabled=setting.enabled,
                 title=setting.title,
+                rotation_ppm=setting.rotation_ppm,
+                exploration_ppm=setting.exploration_ppm,
             )
             for setting in placements
         },

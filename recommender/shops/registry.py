@@ -14,6 +14,7 @@ from recommender import tables
 from recommender.errors import InvalidInputError, NotFoundError
 from recommender.records import Contract, Placement, PlacementSetting
 from recommender.shops.keys import key_hash, public_key, secret_key
+from recommender.shops.placements import placement_faults
 
 POLICIES = ("gated_midpoint", "proven_minimum")
 RandomBytes = Callable[[int], bytes]
@@ -130,11 +131,14 @@ def start_stratum(
 
 
 def set_placement(shop_id: str, setting: PlacementSetting, *, database: sa.Engine) -> None:
-    """Overwrite how one placement of a shop behaves."""
-    if not (1 <= setting.n <= 50 and 0 <= setting.n_min <= setting.n):
-        raise InvalidInputError("A slate has 1 to 50 items, and its minimum is not above that")
-    if not 0 <= setting.tail_ppm <= 1_000_000:
-        raise InvalidInputError("The tail dial must lie between 0 and 1")
+    """Overwrite how one placement of a shop behaves; the web follows within seconds.
+
+    Raises:
+        InvalidInputError: Code `invalid-placement`: says every field that is wrong.
+    """
+    faults = placement_faults(setting)
+    if faults:
+        raise InvalidInputError(" ".join(faults.values()), code="invalid-placement")
     with database.begin() as connection:
         tables.upsert(connection, tables.placements, [_placement_row(shop_id, setting)])
 
@@ -261,4 +265,6 @@ def _placement_row(shop_id: str, setting: PlacementSetting) -> dict[str, object]
         "tail_ppm": setting.tail_ppm,
         "enabled": setting.enabled,
         "title": setting.title,
+        "rotation_ppm": setting.rotation_ppm,
+        "exploration_ppm": setting.exploration_ppm,
     }

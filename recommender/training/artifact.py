@@ -1,18 +1,22 @@
 """Artifacts: folders of arrays with a manifest, written once, checked on every load.
 
 `<root>/<shop>/<artifact id>/` holds one .npy file per array and manifest.json; the pointer files
-`current` and `previous` beside the folders say which artifact serves. Knows nothing of what the
-arrays mean.
+`current`, `previous` and `trained` beside the folders say which artifact serves. Knows nothing of
+what the arrays mean.
+
+A file that was hashed once on this machine is not hashed again while it stays the same file, by
+inode, size and times: workers that start, or take up a shop again, then map it at once.
 """
 
 import contextlib
 import datetime as dt
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +24,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.errors import InconsistentError, InvalidInputError, NotFoundError
+from recommender.errors import (
+    InconsistentError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
 
 SCHEMA = 1
 KEEP = 3
-"""Artifacts kept per shop; the current and the previous one are kept in any case."""
+"""Newest artifacts kept per shop; what a pointer names is kept in any case."""
+
+VERIFIED = "verified.json"
+"""Beside the arrays: the files whose hashes were found right, as the file system knows them."""
 
 _SHOP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _ARTIFACT = re.compile(r"(\d{8}T\d{6})Z-[0-9a-f]{12}")
@@ -46,6 +58,11 @@ class Artifact:
     created_at: dt.datetime
     arrays: Mapping[str, NDArray[Any]]
     meta: Mapping[str, Any]
+
+    @property
+    def mapped_bytes(self) -> int:
+        """Return the size of all arrays; all processes that map them share it."""
+        return sum(array.nbytes for array in self.arrays.values())
 
 
 class ArtifactStore:
@@ -92,8 +109,12 @@ class ArtifactStore:
             shutil.rmtree(writing, ignore_errors=True)
         return artifact_id
 
-    def publish(self, shop_id: str, artifact_id: str) -> None:
+    def publish(self, shop_id: str, artifact_id: str, *, is_refresh: bool = False) -> None:
         """Let `artifact_id` serve; readers see the old or the new one, never neither.
+
+        Args:
+            is_refresh: The artifact is the current one with newer events. What was published
+                before the current one's training then stays the one to go back to.
 
         Raises:
             NotFoundError: No such artifact was written.
@@ -102,17 +123,67 @@ class ArtifactStore:
         if not (self._artifact_folder(shop_id, artifact_id) / "manifest.json").is_file():
             raise NotFoundError(f"Artifact {artifact_id} of shop {shop_id} does not exist")
         replaced = self.current(shop_id)
-        if replaced and replaced != artifact_id:
-            _point(folder / "previous", replaced)
+        if not is_refresh:
+            if replaced and replaced != artifact_id:
+                _point(folder / "previous", replaced)
+            _point(folder / "trained", artifact_id)
         _point(folder / "current", artifact_id)
+
+    @contextlib.contextmanager
+    def exclusive(self, shop_id: str) -> Iterator[None]:
+        """Hold a shop, so that no two trainings or refreshes work on it; freed by any end.
+
+        Raises:
+            UnavailableError: Code `already-training`: another process or thread holds it.
+        """
+        folder = self._folder(shop_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".training").open("wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UnavailableError(
+                    f"Shop {shop_id} is being trained already", code="already-training"
+                ) from error
+            yield
+
+    def go_back(self, shop_id: str) -> str:
+        """Let the previous artifact serve again; the current one becomes the previous.
+
+        Returns:
+            The id of the artifact that serves now.
+
+        Raises:
+            NotFoundError: Code `no-previous-artifact`: there is none, or it is gone.
+            InconsistentError: Code `damaged-artifact`: it would not serve.
+        """
+        earlier = self.previous(shop_id)
+        if earlier is None:
+            raise NotFoundError(
+                f"Shop {shop_id} has no earlier artifact to go back to", code="no-previous-artifact"
+            )
+        self.load(shop_id, earlier)
+        self.publish(shop_id, earlier)
+        return earlier
+
+    def ids(self, shop_id: str) -> list[str]:
+        """Return the ids of all artifacts of a shop, oldest first."""
+        folder = self._folder(shop_id)
+        if not folder.is_dir():
+            return []
+        return sorted(path.name for path in folder.iterdir() if _ARTIFACT.fullmatch(path.name))
 
     def current(self, shop_id: str) -> str | None:
         """Return the id of the published artifact."""
         return _pointed(self._folder(shop_id) / "current")
 
     def previous(self, shop_id: str) -> str | None:
-        """Return the id of the artifact that was published before the current one."""
+        """Return the id of the artifact that served before the current one's training."""
         return _pointed(self._folder(shop_id) / "previous")
+
+    def trained(self, shop_id: str) -> str | None:
+        """Return the id of the artifact that the current one is, or is a refresh of."""
+        return _pointed(self._folder(shop_id) / "trained")
 
     def prune(self, shop_id: str) -> None:
         """Remove all but the newest `KEEP` artifacts, and what a crash left half-written.
@@ -120,8 +191,9 @@ class ArtifactStore:
         A process that has an old artifact mapped keeps reading it.
         """
         folder = self._folder(shop_id)
-        found = sorted(path.name for path in folder.iterdir() if _ARTIFACT.fullmatch(path.name))
-        kept = {*found[-KEEP:], self.current(shop_id), self.previous(shop_id)}
+        found = self.ids(shop_id)
+        pointed = (self.current(shop_id), self.previous(shop_id), self.trained(shop_id))
+        kept = {*found[-KEEP:], *pointed}
         # A second training may be writing right now, but not one that began a whole artifact ago.
         newest = _WRITING + (found[-1] if found else "")
         left = [path.name for path in folder.iterdir() if path.name.startswith(_WRITING)]
@@ -142,7 +214,7 @@ class ArtifactStore:
             _check(_body_hash(body) == artifact_id[-12:], "the manifest was changed")
             _check(body["schema"] == SCHEMA, f"schema {body['schema']} is not {SCHEMA}")
             _check(body["shop_id"] == shop_id, f"it belongs to shop {body['shop_id']}")
-            arrays = {name: _open(folder, name, told) for name, told in body["arrays"].items()}
+            arrays = _open_all(folder, body["arrays"])
         except FileNotFoundError as error:
             if not folder.is_dir():
                 raise NotFoundError(f"Artifact {artifact_id} of shop {shop_id} is gone") from error
@@ -183,17 +255,55 @@ def _save(folder: Path, name: str, array: NDArray[Any]) -> dict[str, Any]:
     return {"dtype": array.dtype.str, "shape": list(array.shape), "sha256": _file_hash(path)}
 
 
-def _open(folder: Path, name: str, told: Mapping[str, Any]) -> NDArray[Any]:
-    _check(bool(_ARRAY.fullmatch(name)), f"{name!r} is not a name for an array")
-    path = folder / f"{name}.npy"
-    _check(_file_hash(path) == told["sha256"], f"{name} does not have the hash it was written with")
+def _open_all(folder: Path, told: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    verified = _verified(folder)
+    arrays, seen = {}, {}
+    for name, own in told.items():
+        _check(bool(_ARRAY.fullmatch(name)), f"{name!r} is not a name for an array")
+        path = folder / f"{name}.npy"
+        seen[name] = [*_identity(path), own["sha256"]]
+        if verified.get(name) != seen[name]:
+            wrong = f"{name} does not have the hash it was written with"
+            _check(_file_hash(path) == own["sha256"], wrong)
+        arrays[name] = _open(path, name, own)
+    # What was written to while it was read has another identity now, and is hashed again.
+    if verified != seen:
+        _remember_verified(folder, seen)
+    return arrays
+
+
+def _open(path: Path, name: str, told: Mapping[str, Any]) -> NDArray[Any]:
     # Reads of a plain array on the mapped bytes are quicker than those of a memmap object.
     array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     _check(array.dtype.str == told["dtype"], f"{name} has dtype {array.dtype.str}")
     _check(list(array.shape) == told["shape"], f"{name} has shape {array.shape}")
     if array.dtype.kind == "f":
+        # Also brings the pages into this process, so that no request has to.
         _check(bool(np.isfinite(array).all()), f"{name} holds a number that is not finite")
     return array
+
+
+def _verified(folder: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads((folder / VERIFIED).read_bytes())
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _remember_verified(folder: Path, seen: Mapping[str, Any]) -> None:
+    fresh = folder / f".{VERIFIED}-{os.getpid()}"
+    # A folder that may only be read is hashed every time.
+    with contextlib.suppress(OSError):
+        fresh.write_bytes(json.dumps(seen).encode())
+        fresh.replace(folder / VERIFIED)
+
+
+def _identity(path: Path) -> list[int]:
+    # Whoever changes a file's bytes, by whatever way, moves its change time.
+    status = path.stat()
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return [status.st_dev, status.st_ino, status.st_size, *times]
 
 
 def _file_hash(path: Path) -> str:

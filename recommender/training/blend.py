@@ -1,29 +1,47 @@
-"""How much each source counts: learned per shop by a small deterministic search. Pure."""
+"""How much each source counts, learned per shop, and the tail dial. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.training.evaluation import CUTOFF, Probe
+from recommender.training.board import Scored
+from recommender.training.evaluation import Probe
 from recommender.training.popularity import POPULAR
-from recommender.training.scoring import SOURCE_NAMES, ModelArrays, Scored
+from recommender.training.questions import Questions
+from recommender.training.repeats import REPEATS
+from recommender.training.scoring import SOURCE_NAMES, ModelArrays
 
-WEIGHT_STEPS = (0.1, 0.3, 1.0, 3.0)
+JOIN_STEPS = (0.03, 0.1, 0.3, 1.0)
 """Weights tried for a source that joins, relative to the sum of those already chosen."""
 
-BETA_STEPS = (0.0, 0.05, 0.1, 0.2, 0.3)
-"""Popularity discounts tried; the bound keeps a shop with thin data from showing only its tail."""
+REFINE_STEPS = (0.0, 0.5, 0.75, 1.35, 2.0, 4.0)
+"""Factors tried for each weight once no source joins any more."""
+
+LATE_STEPS = (0.01, 0.03)
+"""Weights at which a source may still join then."""
 
 GAIN_MIN = 0.002
-"""Share of NDCG a change must bring, so that chance alone does not move the blend."""
+"""Share of NDCG that a joining source must bring, so that chance alone does not move the blend."""
+
+REFINE_GAIN_MIN = 0.0005
+"""Share of NDCG that a changed weight must bring."""
 
 PROBES_MIN = 30
 """Below this many probes the search would fit noise: the blend stays as it starts."""
 
 FLOOR = 1e-4
 """Weight that recent popularity always keeps, so that no slate stays short."""
+
+DIALS = tuple(step / 40 for step in range(41))
+"""Settings of the tail dial that are tried for the default."""
+
+TAIL_MARGIN = 1.04
+"""What shoppers took is measured on few probes, and drifts: the default aims a little above it."""
+
+DIAL_TOLERANCE = 0.015
+"""Share of NDCG that the default dial may lose against the most accurate setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,136 +50,128 @@ class Blend:
 
     Attributes:
         weights: Weight by source name; a source that does not help has 0.
-        beta: Exponent of the popularity discount at tail dial 0.
+        dial: Default of the tail dial: reaches the tail share of what shoppers really took, as
+            far as accuracy allows.
     """
 
     weights: Mapping[str, float] = field(
-        default_factory=lambda: dict.fromkeys(SOURCE_NAMES, 1.0) | {"popular": 0.1}
+        default_factory=lambda: dict.fromkeys(SOURCE_NAMES, 1.0) | {POPULAR.name: 0.1}
     )
-    beta: float = 0.0
+    dial: float = 0.0
 
     def vector(self) -> NDArray[np.float32]:
         """Return the weights in the order of `scoring.SOURCES`."""
         return np.asarray([self.weights.get(name, 0.0) for name in SOURCE_NAMES], np.float32)
 
 
-def log_popularity(model: ModelArrays) -> NDArray[np.float32]:
-    """Return log(1 + total popularity) by vocabulary row; what the discount is measured in."""
-    logs: NDArray[np.float32] = np.log1p(model[POPULAR.name]["total"])
-    return logs
+def discount(model: ModelArrays, dial: float) -> NDArray[np.float32]:
+    """Return popularity^(−dial) by vocabulary row; what the tail dial multiplies scores with.
+
+    Source: Christoffel, Paudel et al. 2015 (RecSys), RP3β, for the discount by popularity^β; here
+    it comes after the blend, so that one number means the same for every source.
+    """
+    total = model[POPULAR.name]["total"]
+    return ((1.0 + total) ** -dial).astype(np.float32)
 
 
 def blended(
-    scored: Scored, weights: NDArray[np.float32], log_popular: NDArray[np.float32], beta: float
+    scored: Scored, weights: NDArray[np.float32], discounts: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return the score of each candidate: Σ weight × part, times popularity^(−beta).
-
-    Source: Christoffel, Paudel et al. 2015 (RecSys), RP3β, for the discount by popularity^β.
-
-    Args:
-        log_popular: See `log_popularity`.
-    """
-    score: NDArray[np.float32] = weights @ scored.parts
-    if beta > 0:
-        score = score * np.exp(-beta * log_popular[scored.items])
+    """Return the score of each candidate: Σ weight × part, times its discount."""
+    score: NDArray[np.float32] = (weights @ scored.parts) * discounts[scored.items]
     return score
 
 
 def learn_blend(
-    scored: Sequence[Scored], probes: Sequence[Probe], log_popular: NDArray[np.float32]
+    scored: Iterable[Scored],
+    probes: Sequence[Probe],
+    model: ModelArrays,
+    tail: NDArray[np.bool_],
 ) -> Blend:
-    """Choose weights and discount that put the most targets on top of the probes' lists.
+    """Choose weights and dial that put the most targets on top of the probes' lists.
 
     Forward selection starts from the best single source and adds the source and weight that gain
-    most until nothing gains; then each weight is doubled, halved or dropped while that gains.
+    most until nothing gains; then each weight is changed by `REFINE_STEPS` while that gains.
 
     Args:
         scored: Candidates of each probe, scored by arrays that have not seen the probes.
+        tail: Whether an item is outside the head, shape (n_items,).
     """
     if len(probes) < PROBES_MIN:
-        return Blend()
-    judge = _Judge(scored, probes, log_popular)
-    weights = _refined(judge, _selected(judge))
-    if judge.ndcg(weights) == 0:
-        return Blend()
-    beta = max(BETA_STEPS, key=lambda step: (round(judge.ndcg(weights, step), 4), step))
+        return _unlearned(probes)
+    questions = Questions.of(scored, probes)
+    weights = _selected(questions)
+    if questions.ndcg(weights) == 0:
+        return _unlearned(probes)
+    weights = _refined(questions, weights)
+    dial = _default_dial(questions, weights, model, tail, probes)
     weights = weights / weights.sum()
-    weights[SOURCE_NAMES.index("popular")] += FLOOR
-    return Blend(dict(zip(SOURCE_NAMES, map(float, weights), strict=True)), beta)
+    weights[SOURCE_NAMES.index(POPULAR.name)] += FLOOR
+    return Blend(dict(zip(SOURCE_NAMES, map(float, weights), strict=True)), dial)
 
 
-def _selected(judge: "_Judge") -> NDArray[np.float32]:
+def _unlearned(probes: Sequence[Probe]) -> Blend:
+    """Return equal weights; where what was met is hidden, its repetition says nothing."""
+    hides = any(probe.hides_path for probe in probes)
+    start = Blend()
+    return Blend({**start.weights, REPEATS.name: 0.0 if hides else 1.0})
+
+
+def _selected(questions: Questions) -> NDArray[np.float32]:
     singles = np.eye(len(SOURCE_NAMES), dtype=np.float32)
-    best = max(singles, key=judge.ndcg)
+    best = max(singles, key=questions.ndcg)
     while True:
-        better = max(_joined(best), key=judge.ndcg, default=best)
-        if judge.ndcg(better) <= judge.ndcg(best) * (1 + GAIN_MIN):
+        better = max(_joined(best), key=questions.ndcg, default=best)
+        if questions.ndcg(better) <= questions.ndcg(best) * (1 + GAIN_MIN):
             return best
         best = better
 
 
 def _joined(weights: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     for source in np.flatnonzero(weights == 0):
-        for step in WEIGHT_STEPS:
+        for step in JOIN_STEPS:
             joined = weights.copy()
             joined[source] = step * weights.sum()
             yield joined
 
 
-def _refined(judge: "_Judge", weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    for source in np.flatnonzero(weights):
-        for factor in (0.0, 0.5, 2.0):
-            changed = weights.copy()
-            changed[source] *= factor
-            if changed.any() and judge.ndcg(changed) > judge.ndcg(weights) * (1 + GAIN_MIN):
-                weights = changed
+def _refined(questions: Questions, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    best = questions.ndcg(weights)
+    improved = True
+    while improved:
+        improved = False
+        for source in range(len(weights)):
+            for changed in _changes(weights, source):
+                # Dropping a source needs no gain: the simpler blend wins a tie.
+                needed = best if changed[source] == 0 else best * (1 + REFINE_GAIN_MIN)
+                if (ndcg := questions.ndcg(changed)) >= needed:
+                    weights, best, improved = changed, ndcg, True
     return weights
 
 
-class _Judge:
-    """Mean NDCG of a blend; what does not change between two blends is prepared once."""
+def _changes(weights: NDArray[np.float32], source: int) -> Iterator[NDArray[np.float32]]:
+    own = weights[source]
+    tried = REFINE_STEPS if own else LATE_STEPS
+    for step in tried:
+        changed = weights.copy()
+        changed[source] = step * (own or weights.sum())
+        if changed.any():
+            yield changed / changed.sum()
 
-    def __init__(
-        self,
-        scored: Sequence[Scored],
-        probes: Sequence[Probe],
-        log_popular: NDArray[np.float32],
-    ) -> None:
-        self._discount = 1.0 / np.log2(np.arange(2, CUTOFF + 2))
-        ideal = np.cumsum(self._discount)
-        self._questions = []
-        for one, probe in zip(scored, probes, strict=True):
-            self._questions.append(
-                (
-                    one.parts,
-                    log_popular[one.items],
-                    np.isin(one.items, probe.targets),
-                    ideal[min(len(probe.targets), CUTOFF) - 1],
-                )
-            )
-        self._known: dict[tuple[bytes, float], float] = {}
 
-    def ndcg(self, weights: NDArray[np.float32], beta: float = 0.0) -> float:
-        key = (weights.tobytes(), beta)
-        if key not in self._known:
-            values = [self._one(weights, beta, *question) for question in self._questions]
-            self._known[key] = float(np.mean(values))
-        return self._known[key]
-
-    def _one(
-        self,
-        weights: NDArray[np.float32],
-        beta: float,
-        parts: NDArray[np.float32],
-        log_popular: NDArray[np.float32],
-        is_target: NDArray[np.bool_],
-        ideal: float,
-    ) -> float:
-        score = weights @ parts
-        if beta > 0:
-            score = score * np.exp(-beta * log_popular)
-        n = min(CUTOFF, len(score))
-        best = np.argpartition(-score, n - 1)[:n] if n < len(score) else np.arange(n)
-        best = best[np.argsort(-score[best], kind="stable")]
-        hits = is_target[best] & (score[best] > 0)
-        return float(hits @ self._discount[:n]) / ideal
+def _default_dial(
+    questions: Questions,
+    weights: NDArray[np.float32],
+    model: ModelArrays,
+    tail: NDArray[np.bool_],
+    probes: Sequence[Probe],
+) -> float:
+    taken = tail[np.concatenate([probe.targets for probe in probes])]
+    wanted = TAIL_MARGIN * float(np.mean(taken))
+    measured = [
+        (dial, *questions.ndcg_and_tail(weights, discount(model, dial), tail)) for dial in DIALS
+    ]
+    best = max(ndcg for _, ndcg, _ in measured)
+    allowed = [step for step in measured if step[1] >= best * (1 - DIAL_TOLERANCE)]
+    enough = [dial for dial, _, tail_share in allowed if tail_share >= wanted]
+    return enough[0] if enough else max(allowed, key=lambda step: step[2])[0]

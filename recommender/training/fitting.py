@@ -1,19 +1,22 @@
-"""From interactions to a recipe, its measured quality and the arrays that serve. Pure.
+"""From a training set to a recipe, its measured quality and the arrays that serve. Pure.
 
-Time decides who sees what: the blend is learned on the newest part of the training period by
-arrays fitted before it, quality is measured on the newest part of all by arrays fitted before
-that, and what serves is fitted on everything.
+Time decides who sees what: settings and blend are learned on the newest part of the training
+period by arrays fitted before it, quality is measured on the newest part of all by arrays fitted
+before that, and what serves is fitted on everything.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.training.blend import Blend, blended, learn_blend, log_popularity
+from recommender.training.blend import Blend, discount, learn_blend
+from recommender.training.board import Scored
 from recommender.training.evaluation import (
+    CUTOFF,
     Judgement,
     Probe,
     basket_probes,
@@ -22,28 +25,33 @@ from recommender.training.evaluation import (
     path_probes,
     tail_items,
     top_list,
+    without_repeats,
 )
 from recommender.training.interactions import Interactions
 from recommender.training.popularity import POPULAR, popularity
 from recommender.training.scoring import (
-    SOURCE_NAMES,
+    SOURCES,
     ModelArrays,
-    Scored,
+    default_settings,
     fit_sources,
+    new_board,
     score_query,
 )
+from recommender.training.source import Settings, TrainingSet
+from recommender.training.tuning import choose_settings, score_alone
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.2
-VALIDATION_PROBES = 1_000
+VALIDATION_PROBES = 2_000
 TEST_PROBES = 2_000
-TASKS = ("path", "basket")
-"""What a blend is for: a visitor's path, or the contents of a cart."""
+TASKS = ("path", "next", "basket")
+"""What a blend is for: a visitor's path with what was met hidden, or allowed, or a cart."""
 
-TAIL_BETA = 0.5
-"""Exponent that the tail dial adds when it is turned to 1."""
+DIAL_STEPS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
+"""Settings of the tail dial that the curve shows."""
 
-DIAL_STEPS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+Probes = Mapping[str, Sequence[Probe]]
+"""Questions by task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,7 @@ class Recipe:
     """How to fit and blend: all that a training chooses."""
 
     blends: Mapping[str, Blend]
+    settings: Mapping[str, Settings]
     seed: int
 
 
@@ -64,110 +73,172 @@ class Experience:
         popular: Recent popularity's judgement by task, on the same probes.
     """
 
-    metrics: dict[str, Any]
-    blend: Mapping[str, Judgement]
-    popular: Mapping[str, Judgement]
+    metrics: dict[str, Any] = field(default_factory=dict)
+    blend: dict[str, Judgement] = field(default_factory=dict)
+    popular: dict[str, Judgement] = field(default_factory=dict)
 
 
-def fit(interactions: Interactions, recipe: Recipe) -> ModelArrays:
+def fit(training_set: TrainingSet, recipe: Recipe) -> ModelArrays:
     """Fit the arrays of all sources."""
-    return fit_sources(interactions, seed=recipe.seed)
+    return fit_sources(training_set, recipe.settings, seed=recipe.seed)
 
 
-def probes_of(
-    task: str, interactions: Interactions, *, since_seconds: int, limit: int, seed: int
-) -> list[Probe]:
-    """Return the questions of one task from an instant on."""
-    if task == "path":
-        return path_probes(interactions, since_seconds=since_seconds, limit=limit)
-    return basket_probes(interactions, since_seconds=since_seconds, limit=limit, seed=seed)
+def probes_since(
+    training_set: TrainingSet, *, since_seconds: int, limit: int, seed: int
+) -> dict[str, list[Probe]]:
+    """Return the questions of all tasks from an instant on."""
+    interactions = training_set.interactions
+    following = path_probes(
+        interactions,
+        since_seconds=since_seconds,
+        limit=limit,
+        kind_weights=training_set.kind_weights,
+    )
+    baskets = basket_probes(interactions, since_seconds=since_seconds, limit=limit, seed=seed)
+    return {"path": without_repeats(following), "next": following, "basket": baskets}
 
 
-def score_probes(model: ModelArrays, probes: Sequence[Probe], n_items: int) -> list[Scored]:
-    """Score each probe's candidates; the items of its own path are none."""
-    return [score_query(model, probe.query, n_items) for probe in probes]
+def learn_recipe(training_set: TrainingSet, probes: Probes, *, seed: int) -> Recipe:
+    """Choose settings and blends on probes that the training set does not know."""
+    settings = choose_settings(training_set, probes, seed=seed)
+    model = fit_sources(training_set, settings, seed=seed)
+    tail = tail_items(training_set.interactions)
+    blends = {
+        task: learn_blend(score_probes(model, own, training_set.n_items), own, model, tail)
+        for task, own in probes.items()
+    }
+    return Recipe(blends, settings, seed)
 
 
-def learn_recipe(interactions: Interactions, *, seed: int) -> Recipe:
-    """Choose the blends on the newest part of the training period."""
-    seen = interactions.before(cut_at(interactions, TEST_SHARE))
-    known = seen.before(cut_at(seen, VALIDATION_SHARE)) if len(seen) else seen
-    if not len(known):
-        return Recipe(dict.fromkeys(TASKS, Blend()), seed)
-    model = fit_sources(known, seed=seed)
-    blends = {}
-    for task in TASKS:
-        probes = probes_of(
-            task,
-            seen,
-            since_seconds=int(known.at_seconds[-1]) + 1,
-            limit=VALIDATION_PROBES,
-            seed=seed,
-        )
-        scored = score_probes(model, probes, seen.n_items)
-        blends[task] = learn_blend(scored, probes, log_popularity(model))
-    return Recipe(blends, seed)
+def unlearned_recipe(seed: int) -> Recipe:
+    """Return the recipe of a shop without enough events to hold some back."""
+    return Recipe(
+        {task: learn_blend([], [], {}, np.zeros(0, bool)) for task in TASKS},
+        default_settings(),
+        seed,
+    )
 
 
-def evaluate(interactions: Interactions, recipe: Recipe) -> Experience:
+def learn_newest(training_set: TrainingSet, *, seed: int) -> Recipe:
+    """Choose settings and blends on the newest part of a training set."""
+    interactions = training_set.interactions
+    known = training_set
+    if len(interactions):
+        known = before(training_set, cut_at(interactions, VALIDATION_SHARE))
+    if not len(known.interactions):
+        return unlearned_recipe(seed)
+    probes = probes_since(
+        training_set,
+        since_seconds=int(known.interactions.at_seconds[-1]) + 1,
+        limit=VALIDATION_PROBES,
+        seed=seed,
+    )
+    return learn_recipe(known, probes, seed=seed)
+
+
+def before(training_set: TrainingSet, at_seconds: int) -> TrainingSet:
+    """Return what was known before an instant."""
+    return replace(training_set, interactions=training_set.interactions.before(at_seconds))
+
+
+def score_probes(model: ModelArrays, probes: Iterable[Probe], n_items: int) -> Iterator[Scored]:
+    """Score each probe's candidates, one probe at a time: all at once would fill the memory."""
+    board = new_board(n_items)
+    everything = np.ones(n_items, np.bool_)
+    for probe in probes:
+        yield score_query(model, probe.query, board, allowed=everything, hidden=probe.hidden)
+
+
+def evaluate(training_set: TrainingSet, recipe: Recipe) -> Experience:
     """Measure every source and the blend on the newest `TEST_SHARE` of events."""
-    cut_seconds = cut_at(interactions, TEST_SHARE)
-    train = interactions.before(cut_seconds)
-    metrics: dict[str, Any] = {}
-    blends: dict[str, Judgement] = {}
-    populars: dict[str, Judgement] = {}
-    if not len(train):
-        return Experience(metrics, blends, populars)
-    model = fit(train, recipe)
+    cut_seconds = cut_at(training_set.interactions, TEST_SHARE)
+    known = before(training_set, cut_seconds)
+    experience = Experience()
+    if not len(known.interactions):
+        return experience
+    model = fit(known, recipe)
+    probes = probes_since(
+        training_set, since_seconds=cut_seconds, limit=TEST_PROBES, seed=recipe.seed
+    )
     for task, blend in recipe.blends.items():
-        probes = probes_of(
-            task, interactions, since_seconds=cut_seconds, limit=TEST_PROBES, seed=recipe.seed
-        )
-        if not probes:
+        if not probes[task]:
             continue
-        bench = Bench(train, model, probes)
-        sources = {name: bench.source(name) for name in SOURCE_NAMES}
-        blends[task], populars[task] = bench.blend(blend), sources[POPULAR.name]
-        metrics[task] = {
-            "n_probes": len(probes),
-            "sources": {name: judgement.metrics for name, judgement in sources.items()},
-            "blend": blends[task].metrics,
-            "tail_dial": [_dial_step(bench, blend, dial) for dial in DIAL_STEPS],
-        }
-    return Experience(metrics, blends, populars)
+        bench = Bench(known.interactions, model, probes[task], blend)
+        experience.blend[task] = bench.blend()
+        experience.popular[task] = bench.source(POPULAR.name)
+        experience.metrics[task] = report(bench)
+    return experience
 
 
-def _dial_step(bench: "Bench", blend: Blend, dial: float) -> dict[str, float]:
-    metrics = bench.blend(blend, dial).metrics
-    shown = ("ndcg@20", "tail_share@20", "coverage@20", "gini@20")
-    return {"dial": dial} | {name: metrics[name] for name in shown}
+def report(bench: "Bench") -> dict[str, Any]:
+    """Return what every source, the blend and the steps of the tail dial reach."""
+    return {
+        "n_probes": bench.n_probes,
+        "sources": {source.name: bench.source(source.name).metrics for source in SOURCES},
+        "blend": bench.blend().metrics,
+        "default_dial": bench.default_dial,
+        "tail_dial": [{"dial": dial, **bench.blend(dial).metrics} for dial in DIAL_STEPS],
+    }
 
 
 class Bench:
-    """Judges one model's lists on one set of probes."""
+    """Judges one model's lists on one set of probes.
 
-    def __init__(self, train: Interactions, model: ModelArrays, probes: Sequence[Probe]) -> None:
+    Args:
+        blend: The blend to judge beside its sources.
+        cutoff: Length of the lists that counts.
+    """
+
+    def __init__(
+        self,
+        known: Interactions,
+        model: ModelArrays,
+        probes: Sequence[Probe],
+        blend: Blend,
+        *,
+        cutoff: int = CUTOFF,
+    ) -> None:
+        self.default_dial = blend.dial
         self._probes = probes
-        self._scored = score_probes(model, probes, train.n_items)
-        self._tail = tail_items(train)
-        self._n_known = int(np.count_nonzero(popularity(train)))
-        self._log_popularity = log_popularity(model)
+        self._model = model
+        self._n_items = known.n_items
+        self._tail = tail_items(known)
+        self._n_known = int(np.count_nonzero(popularity(known)))
+        self._cutoff = cutoff
+        self._alone = np.full((len(SOURCES), len(probes), CUTOFF), -1, np.int32)
+        self._blended: list[tuple[NDArray[np.int32], NDArray[np.float32]]] = []
+        weights = blend.vector()
+        for place, scored in enumerate(score_probes(model, probes, known.n_items)):
+            self._blended.append((scored.items, weights @ scored.parts))
+            for row in range(len(SOURCES)):
+                self._alone[row, place] = top_list(scored.items, scored.parts[row])
+
+    @property
+    def n_probes(self) -> int:
+        """Return the number of probes."""
+        return len(self._probes)
 
     def source(self, name: str) -> Judgement:
-        """Judge one source alone."""
-        row = SOURCE_NAMES.index(name)
-        return self._judge([scored.parts[row] for scored in self._scored])
+        """Judge one source alone; one that proposes nothing ranks all items."""
+        row, source = next(
+            (row, source) for row, source in enumerate(SOURCES) if source.name == name
+        )
+        if source.proposes:
+            return self._judge(self._alone[row])
+        everything = np.arange(self._n_items, dtype=np.int32)
+        alone = score_alone(
+            source, self._model[name], self._probes, repeat(everything), self._n_items
+        )
+        return self._judge(np.stack([top_list(scored.items, scored.parts[0]) for scored in alone]))
 
-    def blend(self, blend: Blend, dial: float = 0.0) -> Judgement:
-        """Judge a blend at one setting of the tail dial."""
-        weights, beta = blend.vector(), blend.beta + TAIL_BETA * dial
+    def blend(self, dial: float | None = None) -> Judgement:
+        """Judge the blend at one setting of the tail dial, by default at its own."""
+        discounts = discount(self._model, self.default_dial if dial is None else dial)
         return self._judge(
-            [blended(scored, weights, self._log_popularity, beta) for scored in self._scored]
+            np.stack(
+                [top_list(items, scores * discounts[items]) for items, scores in self._blended]
+            )
         )
 
-    def _judge(self, scores: Sequence[NDArray[np.float32]]) -> Judgement:
-        lists = [
-            top_list(scored.items, given)
-            for scored, given in zip(self._scored, scores, strict=True)
-        ]
-        return judge(np.stack(lists), self._probes, self._tail, self._n_known)
+    def _judge(self, lists: NDArray[np.int32]) -> Judgement:
+        return judge(lists, self._probes, self._tail, self._n_known, cutoff=self._cutoff)

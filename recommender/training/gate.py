@@ -5,18 +5,25 @@ published artifact on events that neither it nor its challenger has seen.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.training.alignment import rows_of
 from recommender.training.artifact import Artifact
-from recommender.training.blend import Blend, blended, log_popularity
+from recommender.training.blend import Blend, blended, discount
 from recommender.training.evaluation import Judgement, Probe, is_worse, judge, tail_items, top_list
-from recommender.training.fitting import TEST_PROBES, Bench, Experience, Recipe, fit, probes_of
-from recommender.training.interactions import Interactions
-from recommender.training.scoring import nested_arrays, score_query
-from recommender.training.source import Query
+from recommender.training.fitting import (
+    TEST_PROBES,
+    Experience,
+    Recipe,
+    before,
+    fit,
+    probes_since,
+)
+from recommender.training.ranker import Ranker
+from recommender.training.scoring import nested_arrays, new_board, score_query
+from recommender.training.source import Query, TrainingSet
 
 PROBES_MIN = 100
 """Fewer probes than this cannot tell two models apart."""
@@ -34,7 +41,7 @@ class Verdict:
 
 
 def decide(
-    interactions: Interactions,
+    training_set: TrainingSet,
     recipe: Recipe,
     experience: Experience,
     published: Artifact | None,
@@ -49,7 +56,7 @@ def decide(
     if is_worse(ours.ndcg, floor.ndcg, tolerance=0.0):
         return Verdict(False, f"kept the old one: {_versus(ours, floor, 'recent popularity')}")
     if published is not None:
-        duel = _duel(task, interactions, recipe, published)
+        duel = _duel(task, training_set, recipe, published)
         if duel is not None and is_worse(duel[0].ndcg, duel[1].ndcg, tolerance=TOLERANCE):
             return Verdict(False, f"kept the old one: {_versus(*duel, 'the published artifact')}")
     return Verdict(True, f"published: {_versus(ours, floor, 'recent popularity')}")
@@ -61,7 +68,7 @@ def _versus(ours: Judgement, theirs: Judgement, name: str) -> str:
 
 
 def _duel(
-    task: str, interactions: Interactions, recipe: Recipe, published: Artifact
+    task: str, training_set: TrainingSet, recipe: Recipe, published: Artifact
 ) -> tuple[Judgement, Judgement] | None:
     """Judge the new recipe and the published artifact on what came after the latter.
 
@@ -69,15 +76,17 @@ def _duel(
     has seen the answers; None when too little came since.
     """
     since_seconds = int(published.meta["trained_through_seconds"]) + 1
-    train = interactions.before(since_seconds)
-    probes = probes_of(
-        task, interactions, since_seconds=since_seconds, limit=TEST_PROBES, seed=recipe.seed
-    )
-    if len(probes) < PROBES_MIN or not len(train):
+    known = before(training_set, since_seconds)
+    probes = probes_since(
+        training_set, since_seconds=since_seconds, limit=TEST_PROBES, seed=recipe.seed
+    )[task]
+    if len(probes) < PROBES_MIN or not len(known.interactions):
         return None
-    ours = Bench(train, fit(train, recipe), probes).blend(recipe.blends[task])
-    lists = _Champion(published, task, interactions.item_ids).lists(probes)
-    return ours, judge(lists, probes, tail_items(train), interactions.n_items)
+    ranker = Ranker(fit(known, recipe), recipe.blends[task], training_set.n_items)
+    lists = _Champion(published, task, training_set.interactions.item_ids).lists(probes)
+    tail = tail_items(known.interactions)
+    ours = judge(ranker.lists(probes), probes, tail, training_set.n_items)
+    return ours, judge(lists, probes, tail, training_set.n_items)
 
 
 class _Champion:
@@ -85,25 +94,27 @@ class _Champion:
 
     def __init__(self, published: Artifact, task: str, item_ids: NDArray[np.bytes_]) -> None:
         own_ids = published.arrays["item_ids"]
-        self._n_items = len(own_ids)
-        self._model = nested_arrays(published.arrays, self._n_items)
-        self._log_popularity = log_popularity(self._model)
+        self._model = nested_arrays(published.arrays, len(own_ids))
         self._blend = Blend(**published.meta["blends"][task])
-        self._to_own = _rows_of(item_ids, own_ids)
-        self._from_own = np.append(_rows_of(own_ids, item_ids), np.int32(-1))
+        self._discounts = discount(self._model, self._blend.dial)
+        self._board = new_board(len(own_ids))
+        self._allowed = np.ones(len(own_ids), np.bool_)
+        self._to_own = rows_of(item_ids, own_ids)
+        self._from_own = np.append(rows_of(own_ids, item_ids), np.int32(-1))
 
     def lists(self, probes: list[Probe]) -> NDArray[np.int32]:
-        return np.stack([self._list(probe.query) for probe in probes])
+        return np.stack([self._list(probe) for probe in probes])
 
-    def _list(self, query: Query) -> NDArray[np.int32]:
-        items = self._to_own[query.items]
-        known = Query(items[items >= 0], query.weights[items >= 0])
-        scored = score_query(self._model, known, self._n_items)
-        given = blended(scored, self._blend.vector(), self._log_popularity, self._blend.beta)
+    def _list(self, probe: Probe) -> NDArray[np.int32]:
+        items = self._to_own[probe.query.items]
+        known = items >= 0
+        query = Query(
+            items[known],
+            probe.query.weights[known],
+            probe.query.places[known],
+            probe.query.ages_days[known],
+        )
+        hidden = query.items if probe.hides_path else query.items[:0]
+        scored = score_query(self._model, query, self._board, allowed=self._allowed, hidden=hidden)
+        given = blended(scored, self._blend.vector(), self._discounts)
         return self._from_own[top_list(scored.items, given)]
-
-
-def _rows_of(ids: NDArray[Any], vocabulary: NDArray[Any]) -> NDArray[np.int32]:
-    """Return where each id stands in a sorted vocabulary, -1 where it does not."""
-    place = np.minimum(np.searchsorted(vocabulary, ids), len(vocabulary) - 1)
-    return np.where(vocabulary[place] == ids, place, -1).astype(np.int32)

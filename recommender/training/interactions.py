@@ -4,20 +4,19 @@ In comes the shop's events as an Ibis table (DuckDB or Spark alike); out go inte
 an item vocabulary. Must not know which engine runs the expression, or what is learned.
 """
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-import ibis
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recommender.records import EventType
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from ibis.expr.types import Column, Table
 
 SESSION_GAP_SECONDS = 30 * 60
@@ -33,15 +32,15 @@ class Kind(IntEnum):
     ORDER = 2
 
 
-KIND_WEIGHTS = (1.0, 3.0, 5.0)
-"""Confidence of one view, cart and order; no public data set has all three to choose them on."""
-
 _KINDS = {
     EventType.VIEW_ITEM: Kind.VIEW,
     EventType.ADD_TO_CART: Kind.CART,
     EventType.ORDER: Kind.ORDER,
     EventType.PURCHASE: Kind.ORDER,
 }
+
+
+_VOCABULARIES = {"item_ids", "visitor_ids"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,8 @@ class Interactions:
         at_seconds: Unix time, int64.
         step: Number of the event, or of the basket; its items happened at once. int32.
         sequence: Number of the session, or of one customer's row of orders. int32.
+        visitor_ids: Pseudonym of each visitor by number, ASCII bytes; empty where visitors have
+            numbers only.
     """
 
     item_ids: NDArray[np.bytes_]
@@ -65,6 +66,7 @@ class Interactions:
     at_seconds: NDArray[np.int64]
     step: NDArray[np.int32]
     sequence: NDArray[np.int32]
+    visitor_ids: NDArray[np.bytes_] = field(default_factory=lambda: np.zeros(0, "S1"))
 
     def __len__(self) -> int:
         return len(self.item)
@@ -74,12 +76,21 @@ class Interactions:
         """Return the size of the vocabulary."""
         return len(self.item_ids)
 
+    def actors(self) -> NDArray[np.int64]:
+        """Return who acted, by row: the visitor, or the sequence of someone without consent.
+
+        Sequences are numbered after the visitors.
+        """
+        n_visitors = int(self.visitor.max(initial=ANONYMOUS)) + 1
+        unknown = self.sequence.astype(np.int64) + n_visitors
+        return np.where(self.visitor == ANONYMOUS, unknown, self.visitor)
+
     def rows(self, chosen: "NDArray[np.bool_] | NDArray[np.intp] | slice") -> "Interactions":
         """Return the chosen rows under the same vocabulary and numbers."""
         columns = {
-            field.name: getattr(self, field.name)[chosen]
-            for field in fields(self)
-            if field.name != "item_ids"
+            column.name: getattr(self, column.name)[chosen]
+            for column in fields(self)
+            if column.name not in _VOCABULARIES
         }
         return replace(self, **columns)
 
@@ -125,6 +136,9 @@ def _link_buyers(lines: "Table", events: "Table") -> "Table":
 
 
 def _once_a_day(lines: "Table") -> "Table":
+    # Not at the head: web workers use this file too, and never read the log.
+    import ibis
+
     actor: Column = (lines.visitor != "").ifelse(lines.visitor, lines.event_id)
     day = lines.occurred_at.date().cast("string")
     keyed = lines.mutate(scope=lines.basket.ifelse(lines.step, actor.concat("/", day)))
@@ -138,10 +152,10 @@ def _once_a_day(lines: "Table") -> "Table":
     )
 
 
-def index_lines(lines: pa.Table) -> Interactions:
+def index_lines(lines: "pa.Table") -> Interactions:
     """Number the text columns of executed `interaction_lines`, which are oldest first."""
     ids, item = _vocabulary(lines["item_id"])
-    visitor = _numbers(lines["visitor"])
+    visitor_ids, visitor = _numbered(lines["visitor"])
     visitor[_equals_empty(lines["visitor"])] = ANONYMOUS
     kind = lines["kind"].to_numpy().astype(np.int8)
     at_seconds = _unix_seconds(lines["occurred_at"])
@@ -149,10 +163,24 @@ def index_lines(lines: pa.Table) -> Interactions:
     session = _numbers(lines["session"])
     session[_equals_empty(lines["session"])] = ANONYMOUS
     sequence = _sequences(visitor, session, kind == Kind.ORDER, step, at_seconds)
-    return Interactions(ids, item, visitor, kind, at_seconds, step, sequence)
+    return Interactions(ids, item, visitor, kind, at_seconds, step, sequence, visitor_ids)
 
 
-def _vocabulary(column: pa.ChunkedArray) -> tuple[NDArray[np.bytes_], NDArray[np.int32]]:
+def widened(interactions: Interactions, item_ids: NDArray[np.bytes_]) -> Interactions:
+    """Return the same interactions under a vocabulary that also holds other items.
+
+    Args:
+        item_ids: UTF-8 bytes in any order.
+    """
+    if not len(item_ids):
+        return interactions
+    both = np.concatenate([interactions.item_ids, item_ids]) if len(interactions) else item_ids
+    vocabulary = np.unique(both)
+    place = np.searchsorted(vocabulary, interactions.item_ids).astype(np.int32)
+    return replace(interactions, item_ids=vocabulary, item=place[interactions.item])
+
+
+def _vocabulary(column: "pa.ChunkedArray") -> tuple[NDArray[np.bytes_], NDArray[np.int32]]:
     encoded = column.combine_chunks().dictionary_encode()
     ids = np.array([text.as_py().encode() for text in encoded.dictionary], dtype=np.bytes_)
     order = np.argsort(ids, kind="stable")
@@ -161,19 +189,31 @@ def _vocabulary(column: pa.ChunkedArray) -> tuple[NDArray[np.bytes_], NDArray[np
     return ids[order], place[encoded.indices.to_numpy()]
 
 
-def _numbers(column: pa.ChunkedArray) -> NDArray[np.int32]:
+def _numbered(column: "pa.ChunkedArray") -> tuple[NDArray[np.bytes_], NDArray[np.int32]]:
+    """Number texts in the order in which they first appear."""
+    encoded = column.combine_chunks().dictionary_encode()
+    texts = np.array([text.encode() for text in encoded.dictionary.to_pylist()], np.bytes_)
+    return texts, encoded.indices.to_numpy().astype(np.int32)
+
+
+def _numbers(column: "pa.ChunkedArray") -> NDArray[np.int32]:
     indices: NDArray[Any] = column.combine_chunks().dictionary_encode().indices.to_numpy()
     return indices.astype(np.int32)
 
 
-def _unix_seconds(column: pa.ChunkedArray) -> NDArray[np.int64]:
+def _unix_seconds(column: "pa.ChunkedArray") -> NDArray[np.int64]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     # An engine would count from midnight of its session's time zone.
     instants = pc.cast(column, pa.timestamp("us", "UTC")).cast(pa.int64())
     seconds: NDArray[np.int64] = instants.to_numpy() // 1_000_000
     return seconds
 
 
-def _equals_empty(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+def _equals_empty(column: "pa.ChunkedArray") -> NDArray[np.bool_]:
+    import pyarrow.compute as pc
+
     empty: NDArray[np.bool_] = pc.equal(column, "").to_numpy()
     return empty
 
@@ -220,23 +260,38 @@ def _stretches(visitor: NDArray[np.int32], at_seconds: NDArray[np.int64]) -> NDA
     return numbers
 
 
-def visitor_item_matrix(
-    interactions: Interactions, weights: tuple[float, ...] = KIND_WEIGHTS
+def actor_item_matrix(
+    interactions: Interactions,
+    kind_weights: Sequence[float],
+    *,
+    half_life_days: float | None = None,
 ) -> sp.csr_matrix:
-    """Return visitors × items confidences.
+    """Return how much each actor wants each item: actors × items.
 
-    Of one visitor, item and day only the strongest kind counts; days add up.
+    Of one actor, item and day only the heaviest kind counts; days add up, each at its age.
+
+    Args:
+        kind_weights: What a view, a cart and an order count.
+        half_life_days: Days after which a day counts half, seen from the newest interaction;
+            None counts all alike.
 
     Returns:
-        Shape (number of visitors, n_items), float32; anonymous rows are left out.
+        Shape (highest number of an actor + 1, n_items), float32; see `Interactions.actors`.
     """
-    known = interactions.rows(interactions.visitor != ANONYMOUS)
-    n_visitors = int(known.visitor.max()) + 1 if len(known) else 0
-    pair = known.visitor.astype(np.int64) * interactions.n_items + known.item
-    day = known.at_seconds // DAY_SECONDS
-    order = np.lexsort((-known.kind, day, pair))
+    actor = interactions.actors()
+    pair = actor * interactions.n_items + interactions.item
+    day = interactions.at_seconds // DAY_SECONDS
+    weight = np.asarray(kind_weights, np.float32)[interactions.kind]
+    order = np.lexsort((-weight, day, pair))
     repeated = (np.diff(pair[order], prepend=-1) == 0) & (np.diff(day[order], prepend=-1) == 0)
-    strongest = order[~repeated]
-    values = np.asarray(weights, np.float32)[known.kind[strongest]]
-    where = (known.visitor[strongest], known.item[strongest])
-    return sp.csr_matrix((values, where), shape=(n_visitors, interactions.n_items))
+    counted = order[~repeated]
+    values = weight[counted]
+    if half_life_days is not None and len(counted):
+        age_days = (interactions.at_seconds[-1] - interactions.at_seconds[counted]) / DAY_SECONDS
+        values = values * (0.5 ** (age_days / half_life_days)).astype(np.float32)
+    where = (actor[counted], interactions.item[counted])
+    n_actors = int(actor.max(initial=-1)) + 1
+    matrix = sp.csr_matrix((values, where), shape=(n_actors, interactions.n_items))
+    # To whoever counts entries, one of weight 0 would be a meeting.
+    matrix.eliminate_zeros()
+    return matrix

@@ -1,88 +1,136 @@
-"""Top-K neighbour lists: built row by row from sparse products, read by fancy indexing. Pure."""
+"""Neighbour lists: the K items nearest to each item, built in blocks of rows. Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
+from numba import njit
 from numpy.typing import NDArray
 
-from recommender.training.interactions import Interactions
-from recommender.training.source import Arrays, Pool, Query
+from recommender.training.board import Board, add_lists
+from recommender.training.source import Arrays, Query, Settings, TrainingSet
 
-K = 50
+K = 100
 """Neighbours kept per item."""
 
-ROWS_PER_BLOCK = 512
+ROWS_PER_BLOCK = 8_192
+
+Block = tuple[NDArray[np.int32], NDArray[np.float32]]
+"""Neighbours of consecutive items, best first, and their weights; both of shape (rows, K)."""
+
+PATH_ITEMS = 40
+"""Heaviest items of the path whose lists are added up."""
+
+FADES: tuple[Settings, ...] = tuple(
+    {"fade": fade} for fade in ((0.7, 1.0), (0.5, 1.0), (0.85, 1.0), (0.9, 0.99), (1.0, 0.992))
+)
+"""What an item of the path counts one step and one day later; tried for every source of lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeighbourSource:
     """A source that adds up the neighbour lists of the query's items.
 
+    Arrays: row i of `ids` (int32) and `scores` (float32), best first, lies from `starts[i]` to
+    `starts[i + 1]` (int64); `fade` (2,) as in `source.Query.faded`.
+
     Attributes:
-        weigh: Interactions → sparse items × items weights, in blocks of rows from the top.
+        blocks: Training set and settings → the lists of all items, block after block.
     """
 
     name: str
     reason: str
-    weigh: Callable[[Interactions], Iterator[sp.csr_matrix]]
+    blocks: Callable[[TrainingSet, Settings], Iterable[Block]]
+    fit_trials: Sequence[Settings]
+    query_trials: Sequence[Settings] = FADES
+    proposes: bool = True
+    refreshes: bool = True
 
-    def fit(self, interactions: Interactions, *, seed: int) -> dict[str, NDArray[Any]]:
+    def fit(
+        self, training_set: TrainingSet, settings: Settings, *, seed: int
+    ) -> dict[str, NDArray[Any]]:
         del seed
-        return top_neighbours(self.weigh(interactions), interactions.n_items)
+        return as_lists(self.blocks(training_set, settings), training_set.n_items)
 
-    def candidates(self, arrays: Arrays, query: Query) -> NDArray[np.int32]:
-        return arrays["ids"][query.items].ravel()
+    def score(self, arrays: Arrays, query: Query, board: Board, row: int) -> None:
+        path = query.faded(arrays["fade"], PATH_ITEMS)
+        add_lists(
+            path.items,
+            path.weights,
+            arrays["starts"],
+            arrays["ids"],
+            arrays["scores"],
+            board.parts[row],
+            board.touched,
+            board.is_touched,
+            board.count,
+        )
 
-    def scores(self, arrays: Arrays, query: Query, pool: Pool) -> NDArray[np.float32]:
-        weighted = arrays["scores"][query.items] * query.weights[:, None]
-        return pool.sums(arrays["ids"][query.items].ravel(), weighted.ravel())
-
-    def contributions(
-        self, arrays: Arrays, query: Query, items: NDArray[np.int32]
-    ) -> NDArray[np.float32]:
-        weighted = arrays["scores"][query.items] * query.weights[:, None]
-        listed = arrays["ids"][query.items][:, :, None] == items
-        total: NDArray[np.float32] = (weighted[:, :, None] * listed).sum(axis=1)
-        return total
-
-
-def products(left: sp.csr_matrix, right: sp.csr_matrix) -> Iterator[sp.csr_matrix]:
-    """Yield `left @ right` in blocks of rows, so that the whole product never exists."""
-    for start in range(0, left.shape[0], ROWS_PER_BLOCK):
-        yield (left[start : start + ROWS_PER_BLOCK] @ right).tocsr()
-
-
-def top_neighbours(blocks: Iterator[sp.csr_matrix], n_items: int) -> dict[str, NDArray[Any]]:
-    """Keep the `K` largest positive weights of every row, the diagonal left out.
-
-    Ties go to the smaller row of the vocabulary. Free places name the item itself at score 0.
-
-    Returns:
-        `ids` int32 and `scores` float32, both of shape (n_items, K), best first.
-    """
-    ids = np.repeat(np.arange(n_items, dtype=np.int32)[:, None], K, axis=1)
-    scores = np.zeros((n_items, K), np.float32)
-    row = 0
-    for block in blocks:
-        block.sort_indices()
-        for start, end in zip(block.indptr[:-1], block.indptr[1:], strict=True):
-            best_ids, best = _largest(block.indices[start:end], block.data[start:end], row)
-            ids[row, : len(best)], scores[row, : len(best)] = best_ids, best
-            row += 1
-    return {"ids": ids, "scores": scores}
+    def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
+        path = query.faded(arrays["fade"], PATH_ITEMS)
+        added = np.zeros((len(path.items), len(items)), np.float32)
+        for place, item in enumerate(path.items):
+            own = slice(arrays["starts"][item], arrays["starts"][item + 1])
+            same = arrays["ids"][own][:, None] == items
+            added[place] = path.weights[place] * (arrays["scores"][own] @ same)
+        return largest_giver(path.items, added)
 
 
-def _largest(
-    ids: NDArray[np.int32], weights: NDArray[np.float32], own: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    kept = (ids != own) & (weights > 0)
-    ids, weights = ids[kept], weights[kept]
-    if len(ids) > K:
-        floor = np.partition(weights, -K)[-K]
-        near = weights >= floor
-        ids, weights = ids[near], weights[near]
-    order = np.argsort(-weights, kind="stable")[:K]
-    return ids[order], weights[order]
+def largest_giver(givers: NDArray[np.int32], added: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return for each column the giver (row) that added most, -1 where none added anything."""
+    if not len(givers):
+        return np.full(added.shape[1], -1, np.int32)
+    return np.where(added.any(axis=0), givers[added.argmax(axis=0)], -1).astype(np.int32)
+
+
+def as_lists(blocks: Iterable[Block], n_items: int) -> dict[str, NDArray[Any]]:
+    """Join blocks into ragged lists; entries that are not positive are left out."""
+    sizes, ids, scores = [np.zeros(1, np.int64)], [], []
+    for block_ids, block_scores in blocks:
+        kept = block_scores > 0
+        sizes.append(kept.sum(axis=1))
+        ids.append(block_ids[kept])
+        scores.append(block_scores[kept])
+    starts = np.cumsum(np.concatenate(sizes)).astype(np.int64)
+    if len(starts) != n_items + 1:
+        starts = np.zeros(n_items + 1, np.int64)
+    return {
+        "starts": starts,
+        "ids": np.concatenate([np.zeros(0, np.int32), *ids]),
+        "scores": np.concatenate([np.zeros(0, np.float32), *scores]),
+    }
+
+
+def row_blocks(n_items: int) -> Iterator[tuple[int, int]]:
+    """Yield first and last row (exclusive) of each block."""
+    for first in range(0, n_items, ROWS_PER_BLOCK):
+        yield first, min(first + ROWS_PER_BLOCK, n_items)
+
+
+@njit(nogil=True, cache=True)
+def keep_largest(row: Any, touched: Any, n: int, ids: Any, scores: Any) -> None:
+    """Write the largest of the touched entries of `row`, best first; ties go to the first item."""
+    values = np.empty(n, np.float32)
+    columns = np.sort(touched[:n])
+    for place in range(n):
+        values[place] = -row[columns[place]]
+    order = np.argsort(values, kind="mergesort")
+    for place in range(min(n, len(ids))):
+        ids[place] = columns[order[place]]
+        scores[place] = -values[order[place]]
+
+
+@njit(nogil=True, cache=True)
+def occurrences(items: Any, n_items: int) -> tuple[Any, Any]:
+    """Return where each item occurs, oldest first, as starts (n_items + 1,) and positions."""
+    starts = np.zeros(n_items + 1, np.int64)
+    for item in items:
+        starts[item + 1] += 1
+    starts = np.cumsum(starts)
+    free = starts[:-1].copy()
+    positions = np.empty(len(items), np.int64)
+    for position in range(len(items)):
+        positions[free[items[position]]] = position
+        free[items[position]] += 1
+    return starts, positions

@@ -5,63 +5,65 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.training.interactions import DAY_SECONDS, KIND_WEIGHTS, Interactions
-from recommender.training.source import Arrays, Pool, Query
+from recommender.training.board import Board
+from recommender.training.interactions import DAY_SECONDS, Interactions
+from recommender.training.source import Arrays, Query, Settings, TrainingSet
 
-HALF_LIFE_DAYS = 14.0
-TOP = 500
+TOP = 400
 """Most popular items that are candidates of every request."""
 
 
 class PopularSource:
     """Popularity with exponential decay; the same for every visitor.
 
-    Arrays: `recent` and `total` (n_items,) float32, `ids` the `TOP` items of `recent`, best
-    first. `recent` is relative to the most popular item, `total` a plain weighted count.
+    Arrays: `recent` (n_items,) float32, relative to the most popular item; `ids` the `TOP` items
+    of it, best first; `total` (n_items,) float32, a plain count of interactions.
     """
 
     name = "popular"
     reason = "popular"
+    proposes = True
+    refreshes = True
+    fit_trials = tuple({"half_life_days": days} for days in (14.0, 3.0, 60.0))
+    query_trials: tuple[Settings, ...] = ({},)
 
-    def fit(self, interactions: Interactions, *, seed: int) -> dict[str, NDArray[Any]]:
+    def fit(
+        self, training_set: TrainingSet, settings: Settings, *, seed: int
+    ) -> dict[str, NDArray[Any]]:
         del seed
-        recent = popularity(interactions, half_life_days=HALF_LIFE_DAYS)
-        total = popularity(interactions)
+        interactions = training_set.interactions
+        recent = popularity(interactions, half_life_days=settings["half_life_days"])
         best = np.argsort(-recent, kind="stable")[:TOP]
         return {
             "recent": (recent / max(float(recent.max(initial=0)), 1e-12)).astype(np.float32),
-            "total": total.astype(np.float32),
+            "total": popularity(interactions).astype(np.float32),
             "ids": best[recent[best] > 0].astype(np.int32),
         }
 
-    def candidates(self, arrays: Arrays, query: Query) -> NDArray[np.int32]:
+    def score(self, arrays: Arrays, query: Query, board: Board, row: int) -> None:
         del query
-        return arrays["ids"]
+        board.touch(arrays["ids"])
+        columns = board.columns
+        board.parts[row, columns] = arrays["recent"][columns]
 
-    def scores(self, arrays: Arrays, query: Query, pool: Pool) -> NDArray[np.float32]:
-        del query
-        return arrays["recent"][pool.items]
-
-    def contributions(
-        self, arrays: Arrays, query: Query, items: NDArray[np.int32]
-    ) -> NDArray[np.float32]:
-        del arrays
-        return np.zeros((len(query.items), len(items)), np.float32)
+    def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
+        del arrays, query
+        return np.full(len(items), -1, np.int32)
 
 
 def popularity(
     interactions: Interactions, *, half_life_days: float | None = None
 ) -> NDArray[np.float64]:
-    """Return the weighted count of each item's interactions, shape (n_items,).
+    """Return the count of each item's interactions, shape (n_items,).
 
     Args:
         half_life_days: Days after which an interaction counts half, seen from the newest one;
             None counts all alike.
     """
-    weights: NDArray[np.float64] = np.asarray(KIND_WEIGHTS)[interactions.kind]
+    weights = np.ones(len(interactions))
     if half_life_days is not None and len(interactions):
-        age = (interactions.at_seconds[-1] - interactions.at_seconds) / DAY_SECONDS
-        weights = weights * 0.5 ** (age / half_life_days)
+        age_days = (interactions.at_seconds[-1] - interactions.at_seconds) / DAY_SECONDS
+        weights = 0.5 ** (age_days / half_life_days)
     totals = np.bincount(interactions.item, weights=weights, minlength=interactions.n_items)
     return totals.astype(np.float64)
 

@@ -1,45 +1,82 @@
 """All sources together: fit them, and score the candidates of one query. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import InconsistentError
-from recommender.training.cooccurrence import BOUGHT_TOGETHER, FOLLOWS
+from recommender.training.board import Board, Scored
+from recommender.training.content import CONTENT
+from recommender.training.cooccurrence import BOUGHT_TOGETHER, FOLLOWS, WALK
 from recommender.training.factors import FACTORS, SIMILAR
-from recommender.training.interactions import Interactions
 from recommender.training.popularity import POPULAR
-from recommender.training.source import Arrays, Pool, Query, Source
+from recommender.training.repeats import REPEATS
+from recommender.training.sessions import SESSIONS
+from recommender.training.source import Arrays, Query, Settings, Source, TrainingSet
 
-SOURCES: tuple[Source, ...] = (FOLLOWS, BOUGHT_TOGETHER, SIMILAR, FACTORS, POPULAR)
+SOURCES: tuple[Source, ...] = (
+    FOLLOWS,
+    WALK,
+    SESSIONS,
+    SIMILAR,
+    BOUGHT_TOGETHER,
+    CONTENT,
+    REPEATS,
+    POPULAR,
+    # It proposes nothing, and scores what the others have proposed.
+    FACTORS,
+)
 """Every candidate source; a new one is its own file and a name here."""
 
 SOURCE_NAMES = tuple(source.name for source in SOURCES)
 
+ALL = np.ones(len(SOURCES), np.float32)
+"""Weights that leave no source out."""
+
 ModelArrays = Mapping[str, Arrays]
 """Learned arrays by source name."""
 
+FIT_THREADS = 2
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """Candidates with what each source says of them.
-
-    Attributes:
-        items: Vocabulary rows, int32.
-        parts: Shape (sources, candidates), each row divided by its maximum; row order is
-            `SOURCES`.
-    """
-
-    items: NDArray[np.int32]
-    parts: NDArray[np.float32]
+NOTHING_HIDDEN = np.zeros(0, np.int32)
 
 
-def fit_sources(interactions: Interactions, *, seed: int) -> ModelArrays:
-    """Fit every source on the same interactions."""
-    return {source.name: source.fit(interactions, seed=seed) for source in SOURCES}
+def default_settings() -> dict[str, Settings]:
+    """Return the settings for shops too small to choose any."""
+    return {source.name: {**source.fit_trials[0], **source.query_trials[0]} for source in SOURCES}
+
+
+def fit_source(
+    source: Source, training_set: TrainingSet, settings: Settings, *, seed: int
+) -> dict[str, NDArray[Any]]:
+    """Fit one source, and put the numbers that its queries read beside its arrays."""
+    return source.fit(training_set, settings, seed=seed) | query_arrays(source, settings)
+
+
+def query_arrays(source: Source, settings: Settings) -> dict[str, NDArray[Any]]:
+    """Return the settings that a source reads at each query, as float32 vectors."""
+    return {
+        name: np.atleast_1d(np.asarray(settings[name], np.float32))
+        for name in source.query_trials[0]
+    }
+
+
+def fit_sources(
+    training_set: TrainingSet, settings: Mapping[str, Settings], *, seed: int
+) -> ModelArrays:
+    """Fit every source on the same interactions, two at a time."""
+    # Shared by several sources; made once, before the threads want it.
+    _ = training_set.sequences, training_set.baskets
+
+    def _fit(source: Source) -> dict[str, NDArray[Any]]:
+        return fit_source(source, training_set, settings[source.name], seed=seed)
+
+    with ThreadPoolExecutor(FIT_THREADS) as pool:
+        fitted = pool.map(_fit, SOURCES)
+        return {source.name: arrays for source, arrays in zip(SOURCES, fitted, strict=True)}
 
 
 def flat_arrays(model: ModelArrays) -> dict[str, NDArray[Any]]:
@@ -56,38 +93,51 @@ def nested_arrays(arrays: Mapping[str, NDArray[Any]], n_items: int) -> ModelArra
     model: dict[str, dict[str, NDArray[Any]]] = {}
     for full_name, array in arrays.items():
         source, _, name = full_name.partition(".")
-        if name == "ids" and array.size and not 0 <= int(array.min()) <= int(array.max()) < n_items:
+        if name.endswith("ids") and array.size and not _within(array, n_items):
             raise InconsistentError(f"{full_name} leaves the vocabulary", code="damaged-artifact")
         if name:
             model.setdefault(source, {})[name] = array
     return model
 
 
-def mark_candidates(model: ModelArrays, query: Query, n_items: int) -> NDArray[np.bool_]:
-    """Mark the union of what the sources propose, shape (n_items,).
+def _within(ids: NDArray[Any], n_items: int) -> bool:
+    return 0 <= int(ids.min()) <= int(ids.max()) < n_items
 
-    The caller unmarks what it must not show; scores are relative to the best of what is left.
+
+def new_board(n_items: int) -> Board:
+    """Return the scratch space that scoring needs; one thread at a time."""
+    return Board(len(SOURCES), n_items)
+
+
+def write_scores(
+    model: ModelArrays, query: Query, board: Board, weights: NDArray[np.float32] = ALL
+) -> None:
+    """Let sources write on the board; one that an older artifact lacks says nothing.
+
+    Args:
+        weights: Those of the blend, in the order of `SOURCES`; where one is 0 the source need
+            not be asked.
     """
-    marked = np.zeros(n_items, bool)
-    for source in SOURCES:
-        if source.name in model:
-            marked[source.candidates(model[source.name], query)] = True
-    return marked
-
-
-def score(model: ModelArrays, query: Query, pool: Pool) -> Scored:
-    """Score a pool by every source; one that an older artifact lacks says nothing."""
-    parts = np.zeros((len(SOURCES), len(pool.items)), np.float32)
     for row, source in enumerate(SOURCES):
-        if source.name in model and (len(query.items) or source is POPULAR):
-            parts[row] = source.scores(model[source.name], query, pool)
-    largest = parts.max(axis=1, initial=0, keepdims=True)
-    parts /= np.where(largest > 0, largest, np.float32(1))
-    return Scored(pool.items, parts)
+        if weights[row] and source.name in model and (len(query.items) or source is POPULAR):
+            source.score(model[source.name], query, board, row)
 
 
-def score_query(model: ModelArrays, query: Query, n_items: int) -> Scored:
-    """Score all that the sources propose, except the query's own items."""
-    marked = mark_candidates(model, query, n_items)
-    marked[query.items] = False
-    return score(model, query, Pool.of(marked))
+def score_query(
+    model: ModelArrays,
+    query: Query,
+    board: Board,
+    *,
+    allowed: NDArray[np.bool_],
+    hidden: NDArray[np.int32] = NOTHING_HIDDEN,
+    weights: NDArray[np.float32] = ALL,
+) -> Scored:
+    """Score what the sources propose, where it is allowed and not hidden.
+
+    Args:
+        allowed: Shape (n_items,).
+        hidden: Vocabulary rows.
+        weights: See `write_scores`.
+    """
+    write_scores(model, query, board, weights)
+    return board.take(allowed, hidden, weights)

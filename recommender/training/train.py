@@ -4,22 +4,35 @@ In comes the event log; out goes a published artifact, or the reason why the old
 """
 
 import datetime as dt
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from recommender import tables
 from recommender.errors import InconsistentError, NotFoundError, UnavailableError
 from recommender.ports import EventLog
-from recommender.records import Shop
+from recommender.records import Item, Shop
 from recommender.telemetry import get_logger
 from recommender.training.artifact import Artifact, ArtifactStore
-from recommender.training.fitting import Experience, Recipe, evaluate, fit, learn_recipe
+from recommender.training.evaluation import cut_at
+from recommender.training.event_weights import learn_kind_weights
+from recommender.training.fitting import (
+    TEST_SHARE,
+    Experience,
+    Recipe,
+    before,
+    evaluate,
+    fit,
+    learn_newest,
+)
 from recommender.training.gate import Verdict, decide
-from recommender.training.interactions import Interactions, index_lines, interaction_lines
+from recommender.training.pasts import past_arrays
+from recommender.training.read import read_training_set
 from recommender.training.scoring import flat_arrays
+from recommender.training.source import TrainingSet
 
 Progress = Callable[[str], None]
 
@@ -33,9 +46,8 @@ class TrainingReport:
     Attributes:
         artifact_id: The artifact written, published or not.
         reason: Why it was published, or why not; one sentence.
-        metrics: By task (`path`, `basket`): `n_probes`, `sources` (name → metrics), `blend`,
-            `tail_dial` (what each setting of the dial costs and brings).
-        blends: By task: `weights` by source, and `beta`; see `blend.Blend`.
+        metrics: By task, see `fitting.TASKS`: what `fitting.report` tells.
+        blends: By task: `weights` by source, and `dial`; see `blend.Blend`.
     """
 
     shop_id: str
@@ -52,6 +64,7 @@ def train(
     shop: Shop,
     *,
     event_log: EventLog,
+    catalogue: Iterable[Item],
     database: sa.Engine,
     artifacts: ArtifactStore,
     now: dt.datetime,
@@ -67,31 +80,55 @@ def train(
 
     Raises:
         UnavailableError: Code `nothing-to-learn`: the shop has no two items with events yet; or
-            the event log cannot be read.
+            the event log cannot be read; or, code `already-training`, another process works
+            on this shop.
     """
     tell = progress or (lambda _step: None)
-    tell(STEPS[0])
-    interactions = index_lines(interaction_lines(event_log.events(shop.shop_id)).to_pyarrow())
-    if interactions.n_items < 2:
+    with artifacts.exclusive(shop.shop_id):
+        tell(STEPS[0])
+        training_set = read_training_set(shop.shop_id, event_log=event_log, catalogue=catalogue)
+        report = _train(training_set, shop, artifacts, now=now, seed=seed, tell=tell)
+        _remember(report, database, now)
+    return report
+
+
+def _train(
+    training_set: TrainingSet,
+    shop: Shop,
+    artifacts: ArtifactStore,
+    *,
+    now: dt.datetime,
+    seed: int,
+    tell: Progress,
+) -> TrainingReport:
+    interactions = training_set.interactions
+    if len(np.unique(interactions.item)) < 2:
         raise UnavailableError(
             f"Shop {shop.shop_id} has no events of two different items to learn from",
             code="nothing-to-learn",
         )
     tell(STEPS[1])
-    recipe = learn_recipe(interactions, seed=seed)
+    known = before(training_set, cut_at(interactions, TEST_SHARE))
+    kind_weights = learn_kind_weights(known.interactions)
+    training_set = replace(training_set, kind_weights=kind_weights)
+    recipe = learn_newest(replace(known, kind_weights=kind_weights), seed=seed)
     tell(STEPS[2])
-    experience = evaluate(interactions, recipe)
+    experience = evaluate(training_set, recipe)
     tell(STEPS[3])
-    verdict = decide(interactions, recipe, experience, _published(artifacts, shop.shop_id))
+    verdict = decide(training_set, recipe, experience, _published(artifacts, shop.shop_id))
     tell(STEPS[4])
-    arrays = {"item_ids": interactions.item_ids} | flat_arrays(fit(interactions, recipe))
+    arrays = {
+        "item_ids": interactions.item_ids,
+        **past_arrays(interactions),
+        **flat_arrays(fit(training_set, recipe)),
+    }
     tell(STEPS[5])
-    meta = _meta(interactions, recipe, experience, verdict)
+    meta = _meta(training_set, recipe, experience, verdict)
     artifact_id = artifacts.write(shop.shop_id, arrays, meta, created_at=now)
     if verdict.publish:
         artifacts.publish(shop.shop_id, artifact_id)
     artifacts.prune(shop.shop_id)
-    report = TrainingReport(
+    return TrainingReport(
         shop_id=shop.shop_id,
         artifact_id=artifact_id,
         published=verdict.publish,
@@ -101,12 +138,11 @@ def train(
         metrics=experience.metrics,
         blends=meta["blends"],
     )
-    _remember(report, database, now)
-    return report
 
 
 def _published(artifacts: ArtifactStore, shop_id: str) -> Artifact | None:
-    artifact_id = artifacts.current(shop_id)
+    # Not a refresh of it, which has seen the very events that shall judge it.
+    artifact_id = artifacts.trained(shop_id) or artifacts.current(shop_id)
     if artifact_id is None:
         return None
     try:
@@ -118,11 +154,14 @@ def _published(artifacts: ArtifactStore, shop_id: str) -> Artifact | None:
 
 
 def _meta(
-    interactions: Interactions, recipe: Recipe, experience: Experience, verdict: Verdict
+    training_set: TrainingSet, recipe: Recipe, experience: Experience, verdict: Verdict
 ) -> dict[str, Any]:
+    interactions = training_set.interactions
     return {
         "seed": recipe.seed,
+        "kind_weights": list(training_set.kind_weights),
         "blends": {task: asdict(blend) for task, blend in recipe.blends.items()},
+        "settings": {name: dict(own) for name, own in recipe.settings.items()},
         "metrics": experience.metrics,
         "gate": verdict.reason,
         "n_interactions": len(interactions),
@@ -136,7 +175,12 @@ def _remember(report: TrainingReport, database: sa.Engine, now: dt.datetime) -> 
         "artifact": report.artifact_id,
         "published": report.published,
         "reason": report.reason,
-        "metrics": {"tasks": report.metrics, "blends": report.blends},
+        "metrics": {
+            "tasks": report.metrics,
+            "blends": report.blends,
+            "n_interactions": report.n_interactions,
+            "n_items": report.n_items,
+        },
         "finished_at": now,
     }
     with database.begin() as connection:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
-import ibis
-
 from recommender.records import EventType
 from recommender.uplift.days import Window
 
@@ -81,6 +79,8 @@ def count_visits(events: "Table", exposures: "Table", window: Window) -> "Table"
         item_views=(visits.type == EventType.VIEW_ITEM.value).sum(),
         after_exposure=(visits.occurred_at >= visits.exposed_at).any(),
     )
+    import ibis
+
     visits = visits.mutate(pages=ibis.greatest(visits.page_views, visits.item_views))
     visits = visits.filter(visits.after_exposure, visits.pages > 0)
     return visits.group_by(arm=visits.exposed_arm).aggregate(
@@ -89,6 +89,8 @@ def count_visits(events: "Table", exposures: "Table", window: Window) -> "Table"
 
 
 def _number_visits(activity: "Table") -> "Table":
+    import ibis
+
     in_order = ibis.window(group_by="visitor", order_by=["occurred_at", "event_id"])
     seconds = activity.occurred_at.epoch_seconds()
     gap = seconds - seconds.lag().over(in_order)

@@ -11,12 +11,14 @@ from recommender.web import (
     console,
     operations_routes,
     report_routes,
+    rules_routes,
     shop_routes,
     slate_routes,
 )
 from recommender.web.operations_routes import STATIC_FOLDER
 from recommender.web.problems import register_problems
 from recommender.web.security import register_headers
+from recommender.web.slate_endpoint import SlateEndpoint
 
 if TYPE_CHECKING:
     from recommender.bootstrap import Services
@@ -39,7 +41,14 @@ def create_app(services: "Services") -> Flask:
     )
     app.extensions["services"] = services
     csrf = CSRFProtect(app)
-    for routes in (collect_routes, slate_routes, shop_routes, report_routes, operations_routes):
+    for routes in (
+        collect_routes,
+        slate_routes,
+        shop_routes,
+        rules_routes,
+        report_routes,
+        operations_routes,
+    ):
         app.register_blueprint(routes.blueprint)
         csrf.exempt(routes.blueprint)
     app.register_blueprint(console.blueprint)
@@ -49,6 +58,7 @@ def create_app(services: "Services") -> Flask:
     if services.settings.trust_proxy_hops:
         hops = services.settings.trust_proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    app.wsgi_app = SlateEndpoint(services, app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 

@@ -1,18 +1,18 @@
 """Events in: acknowledged only when they are on disk."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from flask import Blueprint, Response
 
 from recommender.events.parsing import ParsedBatch, parse_events
-from recommender.records import Event, EventType, Rejection
+from recommender.events.visits import visits_of
+from recommender.records import Event, Rejection
 from recommender.telemetry import EVENTS_TOTAL
 from recommender.web.context import json_body, json_response, services
 from recommender.web.problems import problem
 from recommender.web.security import preflight, public_shop
 
 blueprint = Blueprint("collect", __name__)
-_PATH_TYPES = {EventType.VIEW_ITEM, EventType.ADD_TO_CART}
 
 
 @blueprint.post("/v1/events", provide_automatic_options=False)
@@ -24,7 +24,7 @@ def post_events() -> Response:
         json_body(), shop=shop, received_at=received_at, knows_item=_item_test(shop.shop_id)
     )
     if batch.events:
-        services().state.accept(batch.events, _recent_items(batch.events))
+        services().state.accept(batch.events, visits_of(batch.events))
     return _answer(batch)
 
 
@@ -48,14 +48,6 @@ def _item_test(shop_id: str) -> Callable[[str], bool]:
         return catalogue.get(item_id) is not None
 
     return knows_item
-
-
-def _recent_items(events: Sequence[Event]) -> dict[str, list[str]]:
-    recent: dict[str, list[str]] = {}
-    for event in events:
-        if event.visitor and event.type in _PATH_TYPES:
-            recent.setdefault(event.visitor, []).extend(item.item_id for item in event.items)
-    return recent
 
 
 def _answer(batch: ParsedBatch) -> Response:

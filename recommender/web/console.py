@@ -3,14 +3,10 @@
 Every page reads what was stored by the nightly measurement; nothing heavy runs on a page view.
 """
 
-from typing import Any
-
-import sqlalchemy as sa
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response as AnyResponse
 
-from recommender import tables
 from recommender.billing.archive import (
     Settlement,
     read_invoice_pdf,
@@ -20,14 +16,28 @@ from recommender.billing.archive import (
 from recommender.billing.evidence import write_evidence
 from recommender.billing.preview import preview
 from recommender.billing.statement import canonical_json, evidence_of
-from recommender.errors import NotFoundError, RecommenderError, UnavailableError
+from recommender.errors import (
+    InvalidInputError,
+    NotFoundError,
+    RecommenderError,
+    UnavailableError,
+)
 from recommender.records import Event, Shop
 from recommender.shops.accounts import verify_login
 from recommender.web import console_figures as figures
-from recommender.web.console_session import current_visit, sign_in, sign_out, signed_in
+from recommender.web import console_recommendations, console_rules
+from recommender.web.console_session import (
+    current_visit,
+    render_page,
+    sign_in,
+    sign_out,
+    signed_in,
+)
 from recommender.web.context import services
 
 blueprint = Blueprint("console", __name__, url_prefix="/console")
+blueprint.register_blueprint(console_recommendations.blueprint)
+blueprint.register_blueprint(console_rules.blueprint)
 LATEST_EVENTS = 15
 
 
@@ -63,7 +73,7 @@ def overview() -> str:
     shop = current_visit().shop
     seen = preview(shop, database=services().database, now=services().now())
     standing = figures.standing(shop, seen) if seen is not None and seen.evidence.sums else None
-    return _page(
+    return render_page(
         "overview",
         standing=standing,
         has_events=standing is None and bool(_latest_events(shop)),
@@ -77,7 +87,7 @@ def statements() -> str:
     """List the closed months."""
     with services().database.connect() as connection:
         settlements = read_settlements(connection, current_visit().shop.shop_id)
-    return _page("statements", months=figures.closed_months(settlements))
+    return render_page("statements", months=figures.closed_months(settlements))
 
 
 @blueprint.get("/statements/<month>/<int:version>.json")
@@ -109,7 +119,7 @@ def invoice_pdf(number: str) -> Response:
 def integration() -> str:
     """Show the snippet, what arrives, and the last training."""
     shop = current_visit().shop
-    return _page(
+    return render_page(
         "integration",
         public_url=services().settings.public_url,
         placements=[
@@ -124,18 +134,18 @@ def integration() -> str:
 def expired_form(_: CSRFError) -> tuple[str, int]:
     """Ask again: a form that was open too long, or came from another site."""
     error = "This form was open for too long. Please try again."
-    return render_template("console/login.html", email="", error=error), 400
+    if request.endpoint == "console.take_login":
+        return render_template("console/login.html", email="", error=error), 400
+    return render_template("console/problem.html", error=error), 400
 
 
 @blueprint.errorhandler(RecommenderError)
 def problem_page(error: RecommenderError) -> tuple[str, int]:
     """Show a fault as a page, in one sentence."""
-    status = {NotFoundError: 404, UnavailableError: 503}.get(type(error), 500)
+    status = {InvalidInputError: 422, NotFoundError: 404, UnavailableError: 503}.get(
+        type(error), 500
+    )
     return render_template("console/problem.html", error=error), status
-
-
-def _page(name: str, **context: Any) -> str:
-    return render_template(f"console/{name}.html", visit=current_visit(), page=name, **context)
 
 
 def _settlement(month: str, version: int) -> Settlement:
@@ -165,8 +175,5 @@ def _latest_events(shop: Shop) -> list[Event]:
 
 
 def _last_training(shop: Shop) -> figures.Training | None:
-    rows = tables.trainings
-    newest = sa.select(rows).where(rows.c.shop_id == shop.shop_id)
-    with services().database.connect() as connection:
-        row = connection.execute(newest.order_by(rows.c.finished_at.desc()).limit(1)).first()
-    return None if row is None else figures.training(row._asdict(), shop)
+    row = console_recommendations.newest_training(shop)
+    return None if row is None else figures.training(row, shop)

@@ -91,8 +91,8 @@ def draw_chart(
         right=right,
         top=top,
         bottom=bottom,
-        band=_points([*upper, *lower]),
-        line=_points([(x(look.day), y(look.estimate)) for look in looks]),
+        band=points([*upper, *lower]),
+        line=points([(x(look.day), y(look.estimate)) for look in looks]),
         zero=y(0),
         declared=None if declared is None else y(declared),
         declared_label=_declared_label(declared),
@@ -149,5 +149,6 @@ def _day_ticks(looks: Sequence[Look], x: Callable[[dt.date], float], *, most: in
     return ticks
 
 
-def _points(places: Sequence[tuple[float, float]]) -> str:
+def points(places: Sequence[tuple[float, float]]) -> str:
+    """Write places as an SVG list of points."""
     return " ".join(f"{x:g},{y:g}" for x, y in places)

@@ -27,7 +27,11 @@ _EXCLUDED = {
     revenue.BEFORE_EXPOSURE: "placed before the visitor's first recommendation",
     revenue.UNKNOWN_ORDER: "refunds of orders from before the contract",
 }
-_TASKS = {"path": "After a path of views", "basket": "Beside a basket"}
+_TASKS = {
+    "path": "What a shopper looks at next, without what was seen before",
+    "next": "What a shopper looks at next, with what was seen before",
+    "basket": "What goes into the cart together",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +310,7 @@ class Training:
 def training(row: Mapping[str, Any], shop: Shop) -> Training:
     """Return the last training as the page shows it."""
     figures = [
-        (_TASKS.get(task, task), _quality(measured["blend"]))
+        (task_title(task), _quality(measured["blend"]))
         for task, measured in row["metrics"].get("tasks", {}).items()
     ]
     return Training(
@@ -315,6 +319,11 @@ def training(row: Mapping[str, Any], shop: Shop) -> Training:
         reason=row["reason"],
         figures=figures,
     )
+
+
+def task_title(task: str) -> str:
+    """Name a task of training for a shop's owner."""
+    return _TASKS.get(task, task)
 
 
 def _quality(blend: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""Who is looking: the signed session cookie of the console."""
+"""Who is looking, by the signed session cookie, and the console's pages made for them."""
 
 import functools
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from flask import g, make_response, redirect, session, url_for
+from flask import g, make_response, redirect, render_template, session, url_for
 
 from recommender import tables
 from recommender.records import Shop
@@ -58,6 +58,11 @@ def current_visit() -> Visit:
     """Return who is looking; only inside a view that `signed_in` guards."""
     visit: Visit = g.visit
     return visit
+
+
+def render_page(name: str, **context: Any) -> str:
+    """Render `console/NAME.html` for who is looking; only inside a guarded view."""
+    return render_template(f"console/{name}.html", visit=current_visit(), page=name, **context)
 
 
 def _session_user() -> User | None:

@@ -59,13 +59,22 @@ def problem(status: int, code: str, detail: str, **members: object) -> Response:
     return response
 
 
-def register_problems(app: Flask) -> None:
-    """Turn every error of the app into a problem document."""
+def problem_of(error: Exception, path: str) -> Response:
+    """Return the problem document of one of our errors, or of a fault that nobody foresaw.
 
-    @app.errorhandler(RecommenderError)
-    def _ours(error: RecommenderError) -> Response:
+    Args:
+        error: What was raised.
+        path: Where, for the log.
+    """
+    if isinstance(error, RecommenderError):
         status = _STATUS_BY_CODE.get(error.code) or _STATUS_BY_CLASS.get(type(error), 500)
         return problem(status, error.code, str(error))
+    telemetry.get_logger().error("request-failed", path=path, exc_info=error)
+    return problem(500, "fault", "The service failed on this request; it is logged")
+
+
+def register_problems(app: Flask) -> None:
+    """Turn every error of the app into a problem document."""
 
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> Response | tuple[str, int]:
@@ -79,6 +88,5 @@ def register_problems(app: Flask) -> None:
         return problem(status, code, error.description or HTTPStatus(status).description)
 
     @app.errorhandler(Exception)
-    def _fault(error: Exception) -> Response:
-        telemetry.get_logger().error("request-failed", path=request.path, exc_info=error)
-        return problem(500, "fault", "The service failed on this request; it is logged")
+    def _ours(error: Exception) -> Response:
+        return problem_of(error, request.path)

@@ -8,6 +8,9 @@ _TEXTS = {
         "history": "Picked for you",
         "category": "Popular in this category",
         "popular": "Popular right now",
+        "new": "Worth discovering",
+        "repeat": "You know this one",
+        "chosen": "Chosen by the shop",
     },
     "fr": {
         "viewed": "Parce que vous avez regardé {title}",
@@ -16,6 +19,9 @@ _TEXTS = {
         "history": "Choisi pour vous",
         "category": "Apprécié dans cette catégorie",
         "popular": "Apprécié en ce moment",
+        "new": "À découvrir",
+        "repeat": "Vous le connaissez déjà",
+        "chosen": "Choisi par la boutique",
     },
 }
 LANGUAGES = tuple(_TEXTS)

@@ -5,6 +5,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from recommender.errors import NotAllowedError
 from recommender.records import Shop
+from recommender.shops.directory import ShopDirectory
 from recommender.shops.keys import signing_secret
 from recommender.web.context import services
 
@@ -13,6 +14,7 @@ CONTENT_SECURITY_POLICY = (
     "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
+_NOSNIFF = ("X-Content-Type-Options", "nosniff")
 
 
 def public_shop() -> Shop:
@@ -24,17 +26,31 @@ def public_shop() -> Shop:
     Raises:
         NotAllowedError: No or unknown key (401), or a page of another origin (403).
     """
-    key = request.args.get("key", "")
+    origin = request.headers.get("Origin")
+    shop = shop_of_page(services().shops, request.args.get("key", ""), origin)
+    g.allowed_origin = origin
+    return shop
+
+
+def shop_of_page(shops: ShopDirectory, key: str, origin: str | None) -> Shop:
+    """Return the shop of a site key, when a page of this origin may use it.
+
+    Args:
+        shops: Where shops are looked up.
+        key: Site key, may be empty.
+        origin: What the browser says of the page; None when it says nothing.
+
+    Raises:
+        NotAllowedError: No or unknown key (401), or a page of another origin (403).
+    """
     if not key:
         raise NotAllowedError("The site key is missing: add ?key=pk_…", code="missing-key")
-    shop = services().shops.by_public_key(key)
-    origin = request.headers.get("Origin")
+    shop = shops.by_public_key(key)
     if origin is not None and origin not in shop.origins:
         raise NotAllowedError(
             f"Pages of {origin[:200]} may not use this site key; add the origin to the shop",
             code="wrong-origin",
         )
-    g.allowed_origin = origin
     return shop
 
 
@@ -80,22 +96,34 @@ def preflight() -> Response:
     return response
 
 
+def headers_of_all(status: int, allowed_origin: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the headers that every answer carries.
+
+    Args:
+        status: HTTP status of the answer.
+        allowed_origin: Origin of the page that may read it, as far as it was checked.
+    """
+    if allowed_origin:
+        return (
+            _NOSNIFF,
+            ("Access-Control-Allow-Origin", allowed_origin),
+            ("Vary", "Origin"),
+            ("Access-Control-Expose-Headers", "Retry-After"),
+        )
+    if status in {401, 403}:
+        # Without it a page cannot tell "you may not" from a lost connection, and tries again
+        # for days. The answer says nothing that the page did not send.
+        return (_NOSNIFF, ("Access-Control-Allow-Origin", "*"))
+    return (_NOSNIFF,)
+
+
 def register_headers(app: Flask) -> None:
     """Add the headers every answer carries."""
 
     @app.after_request
     def _headers(response: Response) -> Response:
         headers = response.headers
-        headers["X-Content-Type-Options"] = "nosniff"
-        origin = g.get("allowed_origin")
-        if origin:
-            headers["Access-Control-Allow-Origin"] = origin
-            headers.add("Vary", "Origin")
-            headers["Access-Control-Expose-Headers"] = "Retry-After"
-        elif response.status_code in {401, 403}:
-            # Without it a page cannot tell "you may not" from a lost connection, and tries again
-            # for days. The answer says nothing that the page did not send.
-            headers["Access-Control-Allow-Origin"] = "*"
+        headers.extend(headers_of_all(response.status_code, g.get("allowed_origin")))
         if response.mimetype == "text/html":
             headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
             headers["Referrer-Policy"] = "same-origin"

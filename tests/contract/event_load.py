@@ -13,6 +13,7 @@ from processes import wait_until
 from recommender.adapters.event_log import DeltaEventLog
 from recommender.adapters.redis_state import RedisState
 from recommender.errors import UnavailableError
+from recommender.events.visits import visits_of
 from recommender.records import Event, EventItem, EventType, Source
 
 NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
@@ -81,7 +82,7 @@ class Load:
         deadline = time.monotonic() + 25
         while time.monotonic() < deadline:
             try:
-                self._state.accept(events, {events[0].visitor: ["item-1"]})
+                self._state.accept(events, visits_of(events))
             except UnavailableError:
                 self.failures += 1
                 time.sleep(random.uniform(0.005, 0.05))

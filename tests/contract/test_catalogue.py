@@ -62,7 +62,28 @@ def test_items_are_stored_and_their_revision_announced(
     assert announcements.heard == [(shop.shop_id, 1)]
     snapshot = CatalogueCache(database).get(shop.shop_id)
     assert snapshot.revision == 1
-    assert list(snapshot.items()) == [item(shop, "a", revision=1), item(shop, "b", revision=1)]
+    stored = {"revision": 1, "first_seen_at": NOW}
+    assert list(snapshot.items()) == [item(shop, "a", **stored), item(shop, "b", **stored)]
+
+
+def test_an_item_keeps_the_instant_it_was_first_seen(
+    database: sa.Engine, shop: Shop, announcements: Announcements
+) -> None:
+    put(database, announcements, item(shop, "a"))
+    put_items(
+        [item(shop, "a", stock=3, cost_minor=60), item(shop, "b")],
+        database=database,
+        hot_state=announcements,  # type: ignore[arg-type]
+        shop_id=shop.shop_id,
+        now=NOW + dt.timedelta(days=1),
+    )
+    snapshot = CatalogueCache(database).get(shop.shop_id)
+    changed, new = snapshot.get("a"), snapshot.get("b")
+    assert changed is not None
+    assert new is not None
+    assert (changed.stock, changed.cost_minor, changed.first_seen_at) == (3, 60, NOW)
+    assert (new.stock, new.cost_minor) == (None, None)
+    assert new.first_seen_at == NOW + dt.timedelta(days=1)
 
 
 def test_what_did_not_change_keeps_its_revision(

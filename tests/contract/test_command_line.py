@@ -1,14 +1,17 @@
 """The console script as a user meets it: status, one clear line, help."""
 
+import datetime as dt
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from recommender.cli.main import group
+from recommender.training.artifact import ArtifactStore
 
 
 def run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -81,3 +84,62 @@ def test_every_command_explains_itself(tmp_path: Path) -> None:
         done = run(tmp_path, name, "--help")
         assert done.returncode == 0
         assert "Usage: recommender" in done.stdout
+
+
+def test_a_placement_keeps_what_is_not_named(home: Path) -> None:
+    made = run(
+        home,
+        *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
+        *("--timezone", "Europe/Paris", "--origin", "https://s.example", "--json"),
+    )
+    named = ("shop", "placement", "--shop", json.loads(made.stdout)["shop_id"])
+    cart = (*named, "--placement", "cart", "--json")
+    first = run(home, *cart, "--n", "5", "--tail", "0.4", "--heading", "fr=Avec ceci", "--disable")
+    assert first.returncode == 0, first.stderr
+    changed = json.loads(run(home, *cart, "--allow-seen", "--heading", "de=Dazu").stdout)
+    assert changed["n"] == 5
+    assert changed["tail_ppm"] == 400_000
+    assert changed["title"] == {"fr": "Avec ceci", "de": "Dazu"}
+    assert changed["allow_seen"]
+    assert not changed["enabled"]
+    emptied = json.loads(run(home, *cart, "--heading", "fr=", "--enable", "--tail", "auto").stdout)
+    assert emptied["tail_ppm"] is None
+    assert emptied["title"] == {"de": "Dazu"}
+    assert emptied["enabled"]
+    refused = run(home, *cart, "--n", "1", "--tail", "1.5")
+    assert refused.returncode == 2
+    assert "The smallest number" in refused.stderr
+    assert "tail dial must lie between 0 and 1. [invalid-placement]" in refused.stderr
+
+
+def test_the_way_back_to_the_previous_artifact(home: Path) -> None:
+    made = run(
+        home,
+        *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
+        *("--timezone", "Europe/Paris", "--origin", "https://s.example", "--json"),
+    )
+    shop_id = json.loads(made.stdout)["shop_id"]
+    nothing = run(home, "artifact", "back", "--shop", shop_id)
+    assert nothing.returncode == 1
+    assert "[no-previous-artifact]" in nothing.stderr
+    assert "Nothing was trained yet" in run(home, "artifact", "list", "--shop", shop_id).stdout
+    store = ArtifactStore(home / "artifacts")
+    first, second = (
+        store.write(
+            shop_id,
+            {"item_ids": np.array([b"a", b"b"])},
+            {},
+            created_at=dt.datetime(2026, 3, day, tzinfo=dt.UTC),
+        )
+        for day in (2, 3)
+    )
+    store.publish(shop_id, first)
+    store.publish(shop_id, second)
+    back = run(home, "artifact", "back", "--shop", shop_id, "--json")
+    assert json.loads(back.stdout) == {"shop_id": shop_id, "current": first, "previous": second}
+    assert store.current(shop_id) == first
+    listed = json.loads(run(home, "artifact", "list", "--shop", shop_id, "--json").stdout)
+    assert listed["artifacts"] == [
+        {"artifact": first, "role": "current"},
+        {"artifact": second, "role": "previous"},
+    ]

@@ -16,6 +16,7 @@ from recommender.adapters.database import migrate, open_database
 from recommender.bootstrap import Services
 from recommender.cli.jobs import (
     GrowthWatch,
+    RefreshWatch,
     measure_all,
     month_before,
     run_schedule,
@@ -91,6 +92,46 @@ def test_a_shop_that_fails_does_not_stop_the_others(
     train_all(services)
     assert services.artifacts.current(new_shop.shop_id)
     assert services.artifacts.current(broken.shop_id) is None
+
+
+def test_only_a_shop_with_new_rows_is_refreshed(
+    services: Services, new_shop: NewShop, shop_order: ShopOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = create_shop(shop_order, database=services.database, now=services.now())
+    for number, shop in enumerate((new_shop, quiet), 1):
+        store_path(services, shop.shop_id, 4, number)
+    train_all(services)
+    watch = RefreshWatch(services)
+    watch.refresh_changed()
+    read: list[str] = []
+    events = services.event_log.events
+    monkeypatch.setattr(
+        services.event_log, "events", lambda shop_id: read.append(shop_id) or events(shop_id)
+    )
+    before = services.artifacts.current(new_shop.shop_id)
+    services.now.advance(minutes=10)  # type: ignore[attr-defined]
+    store_path(services, new_shop.shop_id, 5, 3)
+    watch.refresh_changed()
+    assert read == [new_shop.shop_id]
+    assert services.artifacts.current(new_shop.shop_id) != before
+    watch.refresh_changed()
+    assert read == [new_shop.shop_id], "nothing came since"
+
+
+def test_a_shop_in_training_is_refreshed_the_next_time(
+    services: Services, new_shop: NewShop
+) -> None:
+    store_path(services, new_shop.shop_id, 4, 1)
+    train_all(services)
+    watch = RefreshWatch(services)
+    before = services.artifacts.current(new_shop.shop_id)
+    services.now.advance(minutes=10)  # type: ignore[attr-defined]
+    store_path(services, new_shop.shop_id, 5, 2)
+    with services.artifacts.exclusive(new_shop.shop_id):
+        watch.refresh_changed()
+    assert services.artifacts.current(new_shop.shop_id) == before
+    watch.refresh_changed()
+    assert services.artifacts.current(new_shop.shop_id) != before
 
 
 def test_yesterday_is_measured_where_there_is_a_contract(

@@ -18,6 +18,7 @@ from recommender.adapters.embedded_server import configure_server, wait_until_re
 from recommender.adapters.event_codec import encode_events
 from recommender.adapters.redis_state import RedisState, position_of
 from recommender.errors import InconsistentError, UnavailableError
+from recommender.ports import PathKind, PathStep, Visit
 from recommender.records import Event, EventType
 
 VISITOR = "ab" * 16
@@ -32,6 +33,14 @@ def client(redis_url: str) -> Iterator["redis.Redis"]:
         yield other
         for name, value in before.items():
             other.config_set(name, value)
+
+
+def seen(*item_ids: str) -> Visit:
+    """Views of these items, one a second, oldest first."""
+    start = int(NOON.timestamp())
+    return Visit(
+        [PathStep(item, PathKind.VIEW, start + place) for place, item in enumerate(item_ids)]
+    )
 
 
 def exposure(**changes: object) -> Event:
@@ -134,25 +143,69 @@ def test_a_damaged_entry_is_handed_on_with_its_bytes(
 # What the next request knows
 
 
-def test_recent_items_come_newest_first_without_repetition(state: RedisState) -> None:
-    state.accept([make_event()], {VISITOR: ["a", "b", "a"]})
+def test_the_path_comes_newest_first_and_its_items_without_repetition(state: RedisState) -> None:
+    state.accept([make_event()], {VISITOR: seen("a", "b", "a")})
     assert state.visitor_state("shop_a", VISITOR, "home").recent_items == ("a", "b")
-    state.accept([make_event()], {VISITOR: ["c", "b"], "another": ["z"]})
+    state.accept([make_event()], {VISITOR: seen("c", "b"), "another": seen("z")})
     assert state.visitor_state("shop_a", VISITOR, "home").recent_items == ("b", "c", "a")
     assert state.visitor_state("shop_b", VISITOR, "home").recent_items == ()
     assert state.visitor_state("shop_a", "", "home").recent_items == ()
 
 
-def test_the_fifty_newest_items_are_kept_for_thirty_days(
+def test_steps_keep_their_kind_and_time(state: RedisState) -> None:
+    steps = [
+        PathStep("mug|v|7", PathKind.VIEW, 1_772_400_000),
+        PathStep("mug|v|7", PathKind.CART, 1_772_400_060),
+        PathStep("pot é", PathKind.ORDER, 1_772_400_120),
+    ]
+    state.accept([make_event()], {VISITOR: Visit(steps)})
+    assert state.visitor_state("shop_a", VISITOR, "home").recent == tuple(reversed(steps))
+
+
+def test_an_item_counts_once_for_each_kind_and_day(state: RedisState) -> None:
+    midnight = 1_772_409_600
+    reloads = [PathStep("mug", PathKind.VIEW, midnight + second) for second in (-9, 0, 5)]
+    state.accept([make_event()], {VISITOR: Visit(reloads)})
+    state.accept([make_event()], {VISITOR: Visit([PathStep("mug", PathKind.CART, midnight + 6)])})
+    known = state.visitor_state("shop_a", VISITOR, "home").recent
+    assert [(step.kind, step.at_seconds - midnight) for step in known] == [
+        (PathKind.CART, 6),
+        (PathKind.VIEW, 5),
+        (PathKind.VIEW, -9),
+    ]
+
+
+def test_a_path_that_an_earlier_release_kept_is_read(
     state: RedisState, client: "redis.Redis"
 ) -> None:
-    for start in range(0, 60, 6):
-        items = [f"item-{number}" for number in range(start, start + 6)]
-        state.accept([make_event()], {VISITOR: items})
-    expected = tuple(f"item-{number}" for number in range(59, 9, -1))
+    client.lpush(f"recent:shop_a:{VISITOR}", "a", "b")
+    state.accept([make_event()], {VISITOR: seen("c")})
+    known = state.visitor_state("shop_a", VISITOR, "home")
+    assert known.recent_items == ("c", "b", "a")
+    assert known.recent[1:] == (PathStep("b", PathKind.VIEW, 0), PathStep("a", PathKind.VIEW, 0))
+
+
+def test_the_newest_steps_are_kept_for_thirty_days(
+    state: RedisState, client: "redis.Redis"
+) -> None:
+    for start in range(0, 80, 8):
+        items = [f"item-{number}" for number in range(start, start + 8)]
+        state.accept([make_event()], {VISITOR: seen(*items)})
+    expected = tuple(f"item-{number}" for number in range(79, 15, -1))
     assert state.visitor_state("shop_a", VISITOR, "home").recent_items == expected
     days = client.ttl(f"recent:shop_a:{VISITOR}") / 86_400
     assert days == pytest.approx(30, abs=0.01)
+
+
+def test_page_views_are_counted_until_a_day_without_any(
+    state: RedisState, client: "redis.Redis"
+) -> None:
+    assert state.visitor_state("shop_a", VISITOR, "home").page_views == 0
+    state.accept([make_event()], {VISITOR: Visit(page_views=2)})
+    state.accept([make_event()], {VISITOR: Visit(page_views=1)})
+    assert state.visitor_state("shop_a", VISITOR, "home").page_views == 3
+    assert state.visitor_state("shop_a", "another", "home").page_views == 0
+    assert client.ttl(f"pages:shop_a:{VISITOR}") == pytest.approx(86_400, abs=60)
 
 
 def test_an_exposure_is_stored_and_flagged_for_a_day(
@@ -257,10 +310,10 @@ def test_settings_are_looked_at_again_after_a_lost_connection(
 
 
 def test_a_full_server_refuses_but_can_be_emptied(state: RedisState, client: "redis.Redis") -> None:
-    state.accept([make_event()], {VISITOR: ["a"]})
+    state.accept([make_event()], {VISITOR: seen("a")})
     client.config_set("maxmemory", "1mb")
     with pytest.raises(UnavailableError, match="maxmemory"):
-        state.accept([make_event()], {VISITOR: ["b"]})
+        state.accept([make_event()], {VISITOR: seen("b")})
     assert state.visitor_state("shop_a", VISITOR, "home").recent_items == ("a",)
     entries = state.read(0, 10_000)
     assert len(entries) == state.pending()
@@ -292,7 +345,7 @@ def test_a_write_without_an_answer_is_never_sent_twice(tmp_path: Path) -> None:
         child.send_signal(signal.SIGSTOP)
         event = make_event()
         with pytest.raises(UnavailableError):
-            state.accept([event], {VISITOR: ["a"]})
+            state.accept([event], {VISITOR: seen("a")})
         child.send_signal(signal.SIGCONT)
         state.ping()
         assert [entry.events for entry in state.read(0, 10)] in ([], [(event,)])
@@ -304,7 +357,7 @@ def test_a_write_without_an_answer_is_never_sent_twice(tmp_path: Path) -> None:
 def test_threads_share_one_state(state: RedisState) -> None:
     def _send() -> None:
         for _ in range(50):
-            state.accept([make_event()], {VISITOR: ["a"]})
+            state.accept([make_event()], {VISITOR: seen("a")})
             state.visitor_state("shop_a", VISITOR, "home")
 
     threads = [threading.Thread(target=_send) for _ in range(8)]

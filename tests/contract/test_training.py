@@ -24,6 +24,7 @@ from recommender.catalog.cache import CatalogueCache
 from recommender.errors import UnavailableError
 from recommender.events.columns import EVENT_SCHEMA
 from recommender.events.identity import derived_event_id, pseudonym
+from recommender.events.visits import visits_of
 from recommender.records import Event, EventItem, EventType, Placement, Shop, Source, Stratum
 from recommender.serving.models import LoadedModels
 from recommender.serving.recommend import SlateRequest, recommend
@@ -157,7 +158,7 @@ def learn(
     artifacts: ArtifactStore,
     **changes: object,
 ) -> TrainingReport:
-    given = {"now": NOW, "seed": 3} | changes
+    given = {"now": NOW, "seed": 3, "catalogue": ()} | changes
     return train(shop, event_log=event_log, database=database, artifacts=artifacts, **given)
 
 
@@ -190,7 +191,12 @@ def test_training_publishes_and_remembers(shop, database, event_log, artifacts):
         (row,) = connection.execute(sa.select(tables.trainings)).all()
     assert (row.shop_id, row.artifact, row.published) == (shop.shop_id, report.artifact_id, True)
     assert (row.reason, row.finished_at) == (report.reason, NOW)
-    assert row.metrics == {"tasks": report.metrics, "blends": report.blends}
+    assert row.metrics == {
+        "tasks": report.metrics,
+        "blends": report.blends,
+        "n_interactions": report.n_interactions,
+        "n_items": report.n_items,
+    }
 
 
 @ON_SQLITE
@@ -220,6 +226,17 @@ def test_a_shop_of_fifty_orders_gets_its_model(shop, database, event_log, artifa
     report = learn(shop, database, event_log, artifacts)
     assert report.published
     assert artifacts.load(shop.shop_id, report.artifact_id).arrays["item_ids"].tolist()
+
+
+@ON_SQLITE
+def test_a_shop_whose_first_order_just_came_gets_its_model(shop, database, event_log, artifacts):
+    """Everything happened in one second: there is no older part to learn a recipe on."""
+    order = event(shop.shop_id, EventType.ORDER, 0, "a", "b", order_id="o1")
+    event_log.append([order], "test", 1)
+    report = learn(shop, database, event_log, artifacts)
+    assert report.published
+    assert report.metrics == {}
+    assert artifacts.current(shop.shop_id) == report.artifact_id
 
 
 def test_a_broken_import_does_not_replace_what_serves(
@@ -257,7 +274,7 @@ def test_what_was_learned_serves(shop, database, event_log, artifacts, state):
     models = LoadedModels(artifacts, poll_seconds=3_600)
     visitor = pseudonym(shop.visitor_key, "v")
     seen = event(shop.shop_id, EventType.VIEW_ITEM, 0, B[0], visitor=visitor)
-    state.accept([seen], {visitor: [B[0]]})
+    state.accept([seen], visits_of([seen]))
 
     def ask() -> list[str]:
         answer = recommend(
@@ -290,7 +307,8 @@ def test_what_was_learned_serves(shop, database, event_log, artifacts, state):
 
 def _stock(database: sa.Engine, shop: Shop) -> None:
     items = [
-        dataclasses.asdict(catalogue_item(item_id, shop_id=shop.shop_id)) | {"updated_at": NOW}
+        dataclasses.asdict(catalogue_item(item_id, shop_id=shop.shop_id))
+        | {"updated_at": NOW, "first_seen_at": BEGAN_AT}
         for item_id in [*A, *B]
     ]
     with database.begin() as connection:

@@ -188,3 +188,60 @@ def test_only_what_can_be_bought_is_shown() -> None:
     assert isinstance(unpriced, Item)
     assert [is_showable(item) for item in (mug, sold_out, unpriced)] == [True, False, False]
     assert not is_showable(replace(mug, url=""))
+
+
+@pytest.mark.parametrize(
+    ("changes", "cost_minor"),
+    [
+        ({}, None),
+        ({"cost_minor": 700}, 700),
+        ({"cost_minor": "700"}, 700),
+        ({"cost_of_goods_sold": "7.00 EUR"}, 700),
+        ({"cost": 7.5}, 750),
+        ({"cost": 0}, 0),
+    ],
+)
+def test_the_cost_is_read_like_the_price(changes: dict[str, Any], cost_minor: int | None) -> None:
+    item = parse(**changes)
+    assert isinstance(item, Item)
+    assert item.cost_minor == cost_minor
+
+
+@pytest.mark.parametrize(
+    ("changes", "stock", "showable"),
+    [
+        ({}, None, True),
+        ({"stock": 0}, 0, False),
+        ({"stock": 12}, 12, True),
+        ({"quantity": "12"}, 12, True),
+        ({"stock": 3.0}, 3, True),
+        ({"stock": -2}, 0, False),
+        ({"stock": 5, "available": False}, 5, False),
+    ],
+)
+def test_what_is_out_of_stock_is_not_shown(
+    changes: dict[str, Any], stock: int | None, showable: bool
+) -> None:
+    item = parse(**changes)
+    assert isinstance(item, Item)
+    assert item.stock == stock
+    assert is_showable(item) is showable
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"cost": "cheap"}, "bad-cost"),
+        ({"cost_minor": -1}, "bad-cost"),
+        ({"cost_minor": 1.5}, "bad-cost"),
+        ({"cost": "7.00 USD"}, "wrong-currency"),
+        ({"stock": "many"}, "bad-stock"),
+        ({"stock": 1.5}, "bad-stock"),
+        ({"stock": True}, "bad-stock"),
+        ({"stock": 10**12}, "bad-stock"),
+    ],
+)
+def test_a_faulty_cost_or_stock_is_refused(changes: dict[str, Any], code: str) -> None:
+    rejection = parse(**changes)
+    assert isinstance(rejection, Rejection)
+    assert rejection.code == code

@@ -54,6 +54,26 @@ def test_readers_cannot_change_a_snapshot() -> None:
         snapshot.revision = 9  # type: ignore[misc]
 
 
+def test_the_newest_items_come_first() -> None:
+    first = CatalogueSnapshot().with_changes([item("a"), item("b")], 1)
+    second = first.with_changes([item("c"), item("a", price_minor=7)], 2)
+    assert [known.item_id for known in second.newest(2)] == ["c", "b"]
+    assert list(second.newest(9))[-1] == item("a", price_minor=7)
+
+
+def test_membership_is_by_id() -> None:
+    snapshot = CatalogueSnapshot().with_changes([item("a")], 1)
+    assert "a" in snapshot
+    assert "b" not in snapshot
+
+
+def test_the_size_follows_the_texts() -> None:
+    first = CatalogueSnapshot().with_changes([item("a"), item("b")], 1)
+    longer = first.with_changes([replace(item("a"), url="/p" + 500 * "x")], 2)
+    assert longer.n_bytes == first.n_bytes + 500
+    assert longer.with_changes([item("a")], 3).n_bytes == first.n_bytes
+
+
 ITEMS = st.builds(
     item, st.sampled_from("abcdef"), st.sampled_from(["", "x", "y", "z"]), st.integers(1, 3)
 )
@@ -78,3 +98,24 @@ def test_any_way_of_changes_leads_to_the_same_catalogue(steps: list[list[Item]])
     }
     assert {category: set(ids) for category, ids in snapshot.by_category.items()} == grouped
     assert sum(map(len, snapshot.by_category.values())) == sum(map(len, grouped.values()))
+
+
+@given(st.lists(st.lists(ITEMS, max_size=4), max_size=70), st.integers(0, 70))
+def test_what_changed_since_a_revision_is_told(steps: list[list[Item]], since: int) -> None:
+    snapshot = CatalogueSnapshot()
+    for revision, changes in enumerate(steps, start=1):
+        snapshot = snapshot.with_changes(
+            [replace(one, revision=revision) for one in changes], revision
+        )
+    told = {one.item_id: one for one in snapshot.changed_since(since)}
+    later = {one.item_id for changes in steps[since:] for one in changes}
+    assert set(told) == later
+    assert all(snapshot.get(item_id) == one for item_id, one in told.items())
+
+
+def test_a_large_change_is_told_as_well() -> None:
+    many = [replace(item(f"i{number}"), revision=1) for number in range(1_500)]
+    snapshot = CatalogueSnapshot().with_changes(many, 1)
+    snapshot = snapshot.with_changes([replace(item("new"), revision=2)], 2)
+    assert len(list(snapshot.changed_since(0))) == 1_501
+    assert [one.item_id for one in snapshot.changed_since(1)] == ["new"]

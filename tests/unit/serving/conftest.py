@@ -12,27 +12,32 @@ from planted import BEGAN_AT, GROUPS, catalogue_item, interactions_of, two_group
 from recommender.records import Placement, PlacementSetting, Shop, Stratum
 from recommender.serving.models import LoadedModels
 from recommender.training.artifact import ArtifactStore
-from recommender.training.fitting import Recipe, fit, learn_recipe
-from recommender.training.interactions import Interactions
+from recommender.training.fitting import Recipe, fit, learn_newest
 from recommender.training.scoring import flat_arrays
+from recommender.training.source import TrainingSet
 
 
 @pytest.fixture(scope="session")
-def grouped() -> Interactions:
-    return interactions_of(two_groups(200))
+def grouped() -> TrainingSet:
+    return TrainingSet(interactions_of(two_groups(200)))
 
 
 @pytest.fixture(scope="session")
-def recipe(grouped: Interactions) -> Recipe:
-    return learn_recipe(grouped, seed=0)
+def recipe(grouped: TrainingSet) -> Recipe:
+    return learn_newest(grouped, seed=0)
 
 
 @pytest.fixture(scope="session")
-def trained(grouped: Interactions, recipe: Recipe) -> tuple[dict[str, Any], dict[str, Any]]:
+def trained(grouped: TrainingSet, recipe: Recipe) -> tuple[dict[str, Any], dict[str, Any]]:
     """Arrays and meta of an artifact."""
-    arrays = {"item_ids": grouped.item_ids, **flat_arrays(fit(grouped, recipe))}
-    blends = {task: asdict(blend) for task, blend in recipe.blends.items()}
-    return arrays, {"blends": blends, "trained_through_seconds": int(grouped.at_seconds[-1])}
+    interactions = grouped.interactions
+    arrays = {"item_ids": interactions.item_ids, **flat_arrays(fit(grouped, recipe))}
+    meta = {
+        "blends": {task: asdict(blend) for task, blend in recipe.blends.items()},
+        "kind_weights": list(grouped.kind_weights),
+        "trained_through_seconds": int(interactions.at_seconds[-1]),
+    }
+    return arrays, meta
 
 
 @pytest.fixture

@@ -10,10 +10,14 @@ from planted import BEGAN_AT, catalogue_item
 from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.errors import UnavailableError
 from recommender.events.identity import derived_event_id, pseudonym
-from recommender.ports import VisitorState
+from recommender.ports import PathKind, PathStep, VisitorState
 from recommender.records import Event, Item, Placement, Shop
 from recommender.serving.models import LoadedModels
 from recommender.serving.recommend import SlateAnswer, SlateRequest, recommend
+
+NOW = BEGAN_AT + dt.timedelta(days=30)
+PATH_ENDED_SECONDS = int(NOW.timestamp()) - 30
+"""A visitor's newest view; the others were a minute apart."""
 
 
 class RememberingHotState:
@@ -32,7 +36,10 @@ class RememberingHotState:
             (event.visitor, event.placement) == (visitor, placement) for event in self.exposures
         )
         return VisitorState(
-            recent_items=self.recent.get(visitor, ()),
+            recent=tuple(
+                PathStep(item_id, PathKind.VIEW, PATH_ENDED_SECONDS - 60 * steps)
+                for steps, item_id in enumerate(self.recent.get(visitor, ()))
+            ),
             exposed=bool(visitor) and exposed,
             catalogue_revision=self.catalogue_revision,
         )
@@ -55,7 +62,7 @@ class Shopfront:
     models: LoadedModels
     hot_state: RememberingHotState = field(default_factory=RememberingHotState)
     catalogue: CatalogueSnapshot = field(default_factory=CatalogueSnapshot)
-    now: dt.datetime = BEGAN_AT + dt.timedelta(days=30)
+    now: dt.datetime = NOW
     seconds: Callable[[], float] = field(default_factory=lambda: itertools.repeat(0.0).__next__)
     ids: Iterator[int] = field(default_factory=itertools.count)
 

@@ -104,6 +104,18 @@ def test_seen_items_come_back_only_where_the_shop_wants_them(front):
     assert A[1] in ids(front.ask(path=(A[0], A[1])))
 
 
+def test_what_the_page_shows_or_the_cart_holds_never_comes_back(front):
+    for placement in (Placement.PRODUCT, Placement.CART, Placement.HOME):
+        front.setting(placement, allow_seen=True)
+    path = (A[2], A[1], A[0])
+    on_page = ids(front.ask(Placement.PRODUCT, path=path, item_id=A[2], n=12))
+    assert A[2] not in on_page
+    assert {A[0], A[1]} <= set(on_page), "seen before, and the shop allows it"
+    held = ids(front.ask(Placement.CART, path=path, cart=(A[5],), n=12))
+    assert held
+    assert not set(held) & {*path, A[5]}, "a cart asks for what is missing, not for what was seen"
+
+
 def test_reasons_name_what_moved_the_score(front):
     answer = front.ask(Placement.PRODUCT, path=(A[1], A[0]), item_id=A[1])
     for item in answer.slate.items:
@@ -129,7 +141,7 @@ def test_the_dial_moves_a_slate_towards_the_tail(front):
         slates = [ids(front.ask(Placement.CART, cart=(item_id,))) for item_id in EVERY_ITEM]
         model = front.models.get("shop")
         rows = model.vocabulary.rows(itertools.chain.from_iterable(slates))
-        return float(model.log_popularity[rows].sum())
+        return float(model.popularity[rows].sum())
 
     steps = [popularity(tail_ppm) for tail_ppm in range(0, 1_000_001, 200_000)]
     assert steps == sorted(steps, reverse=True)

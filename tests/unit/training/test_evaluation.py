@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planted import BEGAN_AT, basket, interactions_of, views
+from planted import BEGAN_AT, basket, interactions_of, sessions_of, views
 from recommender.training.evaluation import (
     BASKET_PROBE_ITEMS,
     CUTOFF,
-    PATH_DECAY,
-    PATH_ITEMS,
+    PATH_MEETINGS,
     Probe,
     basket_probes,
     cut_at,
@@ -20,14 +19,16 @@ from recommender.training.evaluation import (
     path_query,
     tail_items,
     top_list,
+    without_repeats,
 )
 from recommender.training.interactions import DAY_SECONDS
+from recommender.training.source import Query
 
 BEGAN = int(BEGAN_AT.timestamp())
 
 
 def probe(*targets: int) -> Probe:
-    return Probe(path_query([]), np.array(targets, np.int32), 0)
+    return Probe(Query.of([]), np.array(targets, np.int32))
 
 
 def shown(*items: int) -> list[int]:
@@ -73,13 +74,30 @@ def test_an_equal_share_for_all_has_no_concentration_and_one_item_for_all_has_mo
     assert found["gini@20"] == pytest.approx(39 / 40)
 
 
-@given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), max_size=60))
-def test_the_top_list_is_a_plain_sort(values):
-    scores = np.array(values, np.float32)
-    items = np.arange(100, 100 + len(values), dtype=np.int32)
-    plain = sorted(zip(-scores, items, strict=True))
-    expected = [int(item) for score, item in plain if score < 0][:CUTOFF]
-    assert top_list(items, scores).tolist() == shown(*expected)
+def test_a_shorter_cutoff_judges_the_head_of_the_lists():
+    lists = np.array([shown(*range(CUTOFF))], np.int32)
+    found = judge(lists, [probe(4, 15)], np.arange(30) >= 10, 30, cutoff=10).metrics
+    # Place 5 of ten holds one of the two that are wanted.
+    assert found["recall@10"] == 1 / 2
+    assert found["mrr@10"] == 1 / 5
+    assert found["ndcg@10"] == pytest.approx((1 / log2(6)) / (1 / log2(2) + 1 / log2(3)))
+    assert (found["tail_share@10"], found["coverage@10"]) == (0, 10 / 30)
+    assert "recall@20" not in found
+
+
+def test_nothing_asked_is_nothing_measured():
+    found = judge(np.zeros((0, CUTOFF), np.int32), [], np.ones(3, bool), 3)
+    assert (len(found.ndcg), found.metrics) == (0, {})
+
+
+@given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), max_size=60), st.randoms())
+def test_the_top_list_is_a_plain_sort_in_which_the_first_of_equals_wins(values, chance):
+    items = list(range(100, 100 + len(values)))
+    chance.shuffle(items)
+    plain = sorted(enumerate(values), key=lambda row: (-row[1], row[0]))
+    expected = [items[place] for place, score in plain if score > 0][:CUTOFF]
+    found = top_list(np.array(items, np.int32), np.array(values, np.float32))
+    assert found.tolist() == shown(*expected)
 
 
 def test_the_cut_leaves_the_newest_share_behind_it():
@@ -96,13 +114,73 @@ def test_a_path_probe_knows_only_what_came_before():
         + views("v", "e", at=2 * day)
     )
     names = dict(enumerate("abcdez"))
-    asked = [
-        ("".join(names[row] for row in one.query.items), "".join(names[row] for row in one.targets))
-        for one in path_probes(interactions, since_seconds=BEGAN + day, limit=9)
-    ]
-    # The basket repeats b, which is on the path: only c and d are asked for. Newest come first;
-    # of the basket's items, which came at once, the order is the vocabulary's.
-    assert asked == [("ab", "cd"), ("dcba", "e")]
+
+    def told(probes):
+        return [
+            tuple("".join(names[row] for row in rows) for rows in (one.query.items, one.targets))
+            for one in probes
+        ]
+
+    probes = path_probes(interactions, since_seconds=BEGAN + day, limit=9)
+    # Newest come first; of the basket's items, which came at once, the last of the vocabulary.
+    assert told(probes) == [("aba", "bcd"), ("dcbaba", "e")]
+    assert probes[1].query.places.tolist() == [0, 0, 0, 1, 2, 3]
+    assert probes[1].query.ages_days.tolist() == pytest.approx(
+        [1, 1, 1, *(2 - minutes / 1_440 for minutes in (2, 1, 0))]
+    )
+    # Where what was met is hidden, b is not asked for.
+    assert told(without_repeats(probes)) == [("aba", "cd"), ("dcbaba", "e")]
+    assert [len(one.hidden) for one in probes] == [0, 0]
+    assert [len(one.hidden) for one in without_repeats(probes)] == [3, 6]
+
+
+def test_a_probe_of_nothing_but_repeats_is_asked_only_where_they_are_allowed():
+    probes = path_probes(sessions_of("aba"), since_seconds=BEGAN, limit=9)
+    assert [one.targets.tolist() for one in probes] == [[1], [0]]
+    assert [one.targets.tolist() for one in without_repeats(probes)] == [[1]]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["u", "v", ""]),
+        st.sets(st.sampled_from("abcd"), min_size=1, max_size=3),
+        st.integers(0, 2_000),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@given(steps=STEPS, cut=st.integers(0, 20))
+def test_no_probe_knows_its_answer_nor_anything_newer(steps, cut):
+    """Against a plain walk over each visitor's own steps."""
+    lines, at, expected = [], 0, []
+    cut_at_seconds = sum(pause for _, _, pause, _ in steps[:cut])
+    own: dict[str, list] = {"u": [], "v": []}
+    for number, (visitor, offered, pause, is_order) in enumerate(steps):
+        at += pause
+        items = offered if is_order else {min(offered)}
+        lines += (
+            basket(f"{number:03d}", visitor, *items, at=at)
+            if is_order
+            else [(f"{number:03d}", 0, visitor, "", *items, at)]
+        )
+        if not visitor:
+            continue
+        if own[visitor] and at >= cut_at_seconds:
+            before = [item for met in reversed(own[visitor]) for item in sorted(met, reverse=True)]
+            expected.append(("".join(before), "".join(sorted(items))))
+        own[visitor].append(items)
+    interactions = interactions_of(lines)
+    names = interactions.item_ids.astype(str)
+    probes = path_probes(interactions, since_seconds=BEGAN + cut_at_seconds, limit=99)
+    found = [("".join(names[one.query.items]), "".join(names[one.targets])) for one in probes]
+    assert found == expected
+    for one in probes:
+        assert (np.diff(one.query.places) >= 0).all()
+        assert (np.diff(one.query.ages_days) >= 0).all()
+        assert (one.query.ages_days >= 0).all()
 
 
 def test_the_first_step_of_a_visitor_asks_nothing():
@@ -139,10 +217,32 @@ def test_basket_probes_split_a_basket():
     assert again.query.items.tolist() == big.query.items.tolist()
 
 
-def test_a_path_decays_and_is_cut():
-    asked = path_query(list(range(PATH_ITEMS + 5)))
-    assert len(asked.items) == PATH_ITEMS
-    assert asked.weights[:3] == pytest.approx([1, PATH_DECAY, PATH_DECAY**2])
+def test_a_basket_is_asked_for_its_other_items_as_one_step():
+    lines = [*basket("o1", "", "a", "b", "c", "d"), *basket("o2", "", "e", "f", at=60)]
+    probes = basket_probes(interactions_of(lines), since_seconds=BEGAN + 30, limit=9, seed=1)
+    (one,) = probes
+    assert one.query.places.tolist() == [0]
+    assert one.hidden.tolist() == one.query.items.tolist()
+    assert not set(one.targets) & set(one.query.items)
+
+
+def test_a_path_is_the_newest_meetings_weighed_by_their_kind():
+    interactions = interactions_of(
+        views("v", "a") + basket("o", "v", "a", "b", at=60) + views("v", "c", at=DAY_SECONDS)
+    )
+    rows = np.array([3, 2, 1, 0])
+    asked = path_query(interactions, rows, BEGAN + 2 * DAY_SECONDS, (0.5, 2.0, 3.0))
+    assert asked.items.tolist() == [2, 1, 0, 0]
+    assert asked.weights.tolist() == [0.5, 3, 3, 0.5]
+    assert asked.places.tolist() == [0, 1, 1, 2]
+    assert asked.ages_days.tolist() == pytest.approx([1, 2 - 60 / 86_400, 2 - 60 / 86_400, 2])
+
+
+def test_a_long_path_is_cut():
+    interactions = sessions_of([f"i{number:03d}" for number in range(PATH_MEETINGS + 7)])
+    *_, last = path_probes(interactions, since_seconds=BEGAN, limit=9_999)
+    newest_first = list(range(PATH_MEETINGS + 5, 5, -1))
+    assert last.query.items.tolist() == newest_first
 
 
 def test_the_tail_is_what_the_most_popular_fifth_leaves():

@@ -9,8 +9,8 @@ from recommender.training.interactions import (
     ANONYMOUS,
     DAY_SECONDS,
     Kind,
+    actor_item_matrix,
     index_lines,
-    visitor_item_matrix,
 )
 
 
@@ -72,13 +72,29 @@ def test_anonymous_baskets_stand_alone_and_have_no_visitor():
     interactions = interactions_of(basket("o1", "", "a", "b") + basket("o2", "", "c", at=5))
     assert sequences(interactions) == [["a", "b"], ["c"]]
     assert set(interactions.visitor.tolist()) == {ANONYMOUS}
-    assert visitor_item_matrix(interactions).nnz == 0
 
 
-def test_of_one_day_the_strongest_kind_counts_and_days_add_up():
+def test_an_actor_is_a_visitor_or_an_anonymous_sequence():
+    interactions = interactions_of(
+        views("v", "a") + basket("o1", "", "a", "b", at=60) + views("v", "c", at=9_000)
+    )
+    first, second, third, fourth = interactions.actors()
+    assert first == fourth != second == third
+    matrix = actor_item_matrix(interactions, (1.0, 1.0, 1.0)).toarray()
+    assert matrix[[first, second]].tolist() == [[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
+
+
+def test_a_day_counts_half_after_its_half_life():
+    lines = views("v", "a") + views("v", "a", "b", at=10 * DAY_SECONDS)
+    matrix = actor_item_matrix(interactions_of(lines), (1.0, 1.0, 1.0), half_life_days=10)
+    # a: 1/2 ten days before the newest interaction (a minute less than that: b came last), and 1.
+    assert matrix.toarray() == pytest.approx(np.array([[1.5, 1.0]]), abs=1e-4)
+
+
+def test_of_one_day_the_heaviest_kind_counts_and_days_add_up():
     lines = [*views("v", "a", "b"), ("s", Kind.CART, "v", "", "a", 300)]
     lines += basket("o", "v", "a", at=600) + views("v", "a", at=DAY_SECONDS)
-    matrix = visitor_item_matrix(interactions_of(lines), weights=(1.0, 3.0, 5.0))
+    matrix = actor_item_matrix(interactions_of(lines), (1.0, 3.0, 5.0))
     # a: 5 on the first day (view 1, cart 3, order 5), 1 on the second; b: one view.
     assert matrix.toarray().tolist() == [[6.0, 1.0]]
 

@@ -4,7 +4,6 @@ import datetime as dt
 import hashlib
 import io
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +12,11 @@ import pypdf
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
+from pages import EMAIL, NOW, PASSWORD, STARTS_ON, log_in, log_in_by_hand, token
 from playwright.sync_api import Browser
-from werkzeug.serving import make_server
-from werkzeug.test import TestResponse
 
 from money_world import CONTRACT
 from recommender import tables
-from recommender.adapters.database import migrate, open_database
 from recommender.adapters.invoice_pdf import render_invoice
 from recommender.adapters.redis_state import RedisState
 from recommender.billing.archive import Settlement
@@ -27,35 +24,11 @@ from recommender.billing.settle import settle
 from recommender.bootstrap import Services
 from recommender.records import Arm, EventItem, EventType, Shop
 from recommender.shops.accounts import add_user
-from recommender.shops.registry import ShopOrder, add_contract, create_shop
+from recommender.shops.registry import ShopOrder, create_shop
 from recommender.uplift.measure import measure
 from recommender.web.app import create_app
 from shoppers import Shoppers, live_through
 from world import Clock
-
-EMAIL, PASSWORD = "owner@shop.example", "correct horse battery"
-STARTS_ON = dt.date(2026, 3, 2)
-NOW = dt.datetime(2026, 4, 3, 9, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """Pages read what `settle` and `measure` store; their tests cover both databases."""
-    url = f"sqlite:///{tmp_path / 'control.db'}"
-    engine = open_database(url)
-    migrate(engine)
-    engine.dispose()
-    return url
-
-
-@pytest.fixture
-def owner(services: Services, shop: Shop, clock: Clock) -> Shop:
-    """A shop with a login and a contract, one month after it began."""
-    clock.at = NOW
-    add_user(shop.shop_id, EMAIL, PASSWORD, database=services.database, now=clock(), user_id="u1")
-    terms = replace(CONTRACT, shop_id=shop.shop_id, starts_on=STARTS_ON, n_star=2_000)
-    add_contract(terms, database=services.database)
-    return shop
 
 
 @pytest.fixture
@@ -69,39 +42,6 @@ def settled(services: Services, owner: Shop, clock: Clock) -> Settlement:
     terms = replace(CONTRACT, shop_id=owner.shop_id, starts_on=STARTS_ON, n_star=2_000)
     measure(owner, **stores, contract=terms, through=NOW.date(), now=clock())
     return settle(owner, "2026-03", **stores, render_invoice=render_invoice, now=clock())
-
-
-@pytest.fixture
-def client(services: Services) -> FlaskClient:
-    return create_app(services).test_client()
-
-
-def _token(page: str) -> str:
-    found = re.search(r'name="csrf_token" value="([^"]+)"', page)
-    assert found
-    return found[1]
-
-
-def log_in(client: FlaskClient, password: str = PASSWORD, email: str = EMAIL) -> TestResponse:
-    form = client.get("/console/login").text
-    return client.post(
-        "/console/login",
-        data={"csrf_token": _token(form), "email": email, "password": password},
-    )
-
-
-@pytest.fixture
-def see(client: FlaskClient) -> Callable[[str], str]:
-    """Open a page as the shop's owner."""
-
-    def open_page(path: str) -> str:
-        if client.get("/console/").status_code == 302:
-            assert log_in(client).status_code == 302
-        answer = client.get(path)
-        assert answer.status_code == 200
-        return " ".join(answer.text.split()).replace("\u00a0", " ")
-
-    return open_page
 
 
 # -- who may look -------------------------------------------------------------------------------
@@ -136,7 +76,7 @@ def test_logging_out_ends_the_session(client: FlaskClient) -> None:
     log_in(client)
     page = client.get("/console/").text
     assert client.post("/console/logout").status_code == 400  # without the form's token
-    client.post("/console/logout", data={"csrf_token": _token(page)})
+    client.post("/console/logout", data={"csrf_token": token(page)})
     assert client.get("/console/").status_code == 302
 
 
@@ -387,35 +327,23 @@ def test_the_last_training_is_told(
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_pages_fit_the_screen_and_break_no_policy(
-    services: Services, settled: Settlement, browser: Browser, width: int
+    address: str, settled: Settlement, browser: Browser, width: int
 ) -> None:
-    server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    base = f"http://127.0.0.1:{server.server_port}/console"
     complaints: list[str] = []
-    try:
-        with browser.new_context(viewport={"width": width, "height": 900}) as context:
-            page = context.new_page()
-            page.on("console", lambda message: complaints.append(message.text))
-            page.goto(f"{base}/login")
-            page.fill("#email", EMAIL)
-            page.fill("#password", PASSWORD)
-            page.click("main button")
-            for path in ("/", "/statements", "/integration"):
-                page.goto(base + path)
-                wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-                assert wide <= 0, path
-            page.goto(f"{base}/")
-            assert page.locator("svg.chart:visible").count() == 1
-            with page.expect_download() as download:
-                page.goto(f"{base}/statements")
-                page.click("a.button")
-            assert download.value.suggested_filename == f"{settled.invoice_number}.pdf"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with browser.new_context(viewport={"width": width, "height": 900}) as context:
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        log_in_by_hand(page, address)
+        for path in ("/", "/statements", "/integration"):
+            page.goto(address + path)
+            wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, path
+        page.goto(f"{address}/")
+        assert page.locator("svg.chart:visible").count() == 1
+        with page.expect_download() as download:
+            page.goto(f"{address}/statements")
+            page.click("a.button")
+        assert download.value.suggested_filename == f"{settled.invoice_number}.pdf"
     assert complaints == []
 
 

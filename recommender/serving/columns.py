@@ -1,0 +1,217 @@
+"""What the catalogue says of a vocabulary's items, one array for each fact. Pure.
+
+In come items; out go arrays by row of the vocabulary, which rules and slates read at once.
+"""
+
+import itertools
+import zlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.catalog.eligibility import is_showable
+from recommender.catalog.rules import lineage, margin_ppm
+from recommender.records import Item, RuleMatch
+from recommender.serving.slates import product_codes
+
+UNKNOWN = np.iinfo(np.int64).min
+CHUNK = 10_000
+
+
+class Vocabulary:
+    """The item ids of an artifact: text on one side, rows on the other.
+
+    Args:
+        item_ids: UTF-8 bytes in ascending order.
+    """
+
+    __slots__ = ("_hashes", "_ids")
+
+    def __init__(self, item_ids: NDArray[np.bytes_]) -> None:
+        self._ids = item_ids
+        self._hashes: NDArray[np.uint32] | None = None
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def item_id(self, row: int) -> str:
+        """Return the id in a row."""
+        item_id: bytes = self._ids[row]
+        return item_id.decode()
+
+    @property
+    def hashes(self) -> NDArray[np.uint32]:
+        """Return `item_hash` of every row's id, shape (vocabulary,)."""
+        if self._hashes is None:
+            self._hashes = np.array([zlib.crc32(item_id) for item_id in self._ids], np.uint32)
+        return self._hashes
+
+    def rows(self, item_ids: Iterable[str]) -> NDArray[np.int32]:
+        """Return the rows of the known ids in their order; unknown ones are left out."""
+        places = self.places(list(item_ids))
+        return places[places >= 0]
+
+    def places(self, item_ids: Sequence[str]) -> NDArray[np.int32]:
+        """Return the row of each id, -1 for an unknown one."""
+        width = self._ids.itemsize
+        # A longer id is unknown; compared as it is, it would widen a copy of all the others.
+        # No id is empty, so an empty one is never found.
+        asked = [one if len(one := item_id.encode()) <= width else b"" for item_id in item_ids]
+        ids = np.array(asked, dtype=self._ids.dtype)
+        place = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
+        return np.where((self._ids[place] == ids) & (ids != b""), place, -1).astype(np.int32)
+
+    def rows_in(self, other: "Vocabulary") -> NDArray[np.int32]:
+        """Return the row that each row's id has in another vocabulary, -1 where it has none."""
+        ids = self._ids.astype(np.promote_types(self._ids.dtype, other._ids.dtype), copy=False)
+        place = np.minimum(np.searchsorted(other._ids, ids), len(other) - 1)
+        return np.where(other._ids[place] == ids, place, -1).astype(np.int32)
+
+
+def item_hash(item_id: str) -> int:
+    """Return 32 bits of an item's id, the same in every process."""
+    return zlib.crc32(item_id.encode())
+
+
+class Columns:
+    """Facts of items by row of a vocabulary; what is not in the catalogue is not showable.
+
+    Attributes:
+        showable: bool, whether the item may be shown now.
+        products: int64, see `slates.product_code`.
+        categories: int32 code, 0 for none.
+        brands: int32 code, 0 for none.
+        prices_minor: int64.
+        margins_ppm: int64, `UNKNOWN` without price or cost.
+        stocks: int64, `UNKNOWN` where it is not counted.
+        category_codes: Code of every category met, also those of items beyond the vocabulary.
+        brand_codes: Code of every brand met.
+        below: Codes of a category and of all below it, by its path.
+    """
+
+    __slots__ = (
+        "below",
+        "brand_codes",
+        "brands",
+        "categories",
+        "category_codes",
+        "margins_ppm",
+        "prices_minor",
+        "products",
+        "showable",
+        "stocks",
+    )
+
+    def __init__(self, n: int) -> None:
+        self.showable = np.zeros(n, bool)
+        self.products = np.zeros(n, np.int64)
+        self.categories = np.zeros(n, np.int32)
+        self.brands = np.zeros(n, np.int32)
+        self.prices_minor = np.zeros(n, np.int64)
+        self.margins_ppm = np.full(n, UNKNOWN)
+        self.stocks = np.full(n, UNKNOWN)
+        self.category_codes: dict[str, int] = {"": 0}
+        self.brand_codes: dict[str, int] = {"": 0}
+        self.below: dict[str, tuple[int, ...]] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Return the size of all arrays."""
+        columns = (getattr(self, name) for name in self.__slots__)
+        return sum(column.nbytes for column in columns if isinstance(column, np.ndarray))
+
+    def copy(self) -> "Columns":
+        """Return columns that can be written without changing these."""
+        other = Columns(0)
+        for name in self.__slots__:
+            setattr(other, name, getattr(self, name).copy())
+        return other
+
+    def moved(self, rows: NDArray[np.int32]) -> "Columns":
+        """Return columns along another vocabulary.
+
+        Args:
+            rows: Row here of each row there, -1 for one that has none here.
+        """
+        other = Columns(len(rows))
+        known = rows >= 0
+        for name in self.__slots__:
+            mine = getattr(self, name)
+            if isinstance(mine, np.ndarray):
+                getattr(other, name)[known] = mine[rows[known]]
+            else:
+                setattr(other, name, mine.copy())
+        return other
+
+    def write(self, vocabulary: Vocabulary, items: Iterable[Item]) -> NDArray[np.int32]:
+        """Overwrite what is known of some items and return their rows."""
+        items, written = iter(items), [np.zeros(0, np.int32)]
+        # Not all at once: a catalogue may yield more items than memory should hold.
+        while chunk := list(itertools.islice(items, CHUNK)):
+            written.append(self._write(vocabulary, chunk))
+        return np.concatenate(written)
+
+    def _write(self, vocabulary: Vocabulary, items: Sequence[Item]) -> NDArray[np.int32]:
+        for item in items:
+            self.brand_codes.setdefault(item.brand, len(self.brand_codes))
+            if item.category not in self.category_codes:
+                self._meet(item.category)
+        rows = vocabulary.places([item.item_id for item in items])
+        known = [item for item, row in zip(items, rows.tolist(), strict=True) if row >= 0]
+        rows = rows[rows >= 0]
+        self.showable[rows] = [is_showable(item) for item in known]
+        self.products[rows] = product_codes(known)
+        self.categories[rows] = [self.category_codes[item.category] for item in known]
+        self.brands[rows] = [self.brand_codes[item.brand] for item in known]
+        self.prices_minor[rows] = [item.price_minor for item in known]
+        self.margins_ppm[rows] = [_known(margin_ppm(item)) for item in known]
+        self.stocks[rows] = [_known(item.stock) for item in known]
+        return rows
+
+    def matching(
+        self, match: RuleMatch, vocabulary: Vocabulary, rows: NDArray[np.int32] | slice
+    ) -> NDArray[np.bool_]:
+        """Return which rows meet every criterion; says of an item what `rules.fits` says."""
+        met = np.ones(len(self.showable), bool)[rows]
+        if match.item_ids:
+            named = np.zeros(len(self.showable), bool)
+            named[vocabulary.rows(match.item_ids)] = True
+            met = named[rows]
+        if match.categories:
+            wanted = [code for path in match.categories for code in self.below.get(path, ())]
+            met &= _table(wanted, len(self.category_codes))[self.categories[rows]]
+        if match.brands:
+            wanted = [code for name in match.brands if (code := self.brand_codes.get(name))]
+            met &= _table(wanted, len(self.brand_codes))[self.brands[rows]]
+        _bound(met, self.prices_minor[rows], match.price_min_minor, match.price_max_minor)
+        _bound(met, self.margins_ppm[rows], match.margin_min_ppm, match.margin_max_ppm)
+        _bound(met, self.stocks[rows], match.stock_min, match.stock_max)
+        return met
+
+    def _meet(self, category: str) -> None:
+        code = self.category_codes[category] = len(self.category_codes)
+        for path in lineage(category):
+            self.below[path] = (*self.below.get(path, ()), code)
+
+
+def _known(value: int | None) -> int:
+    return UNKNOWN if value is None else value
+
+
+def _table(wanted: list[int], n: int) -> NDArray[np.bool_]:
+    table = np.zeros(n, bool)
+    table[wanted] = True
+    return table
+
+
+def _bound(
+    met: NDArray[np.bool_], column: NDArray[np.int64], least: int | None, most: int | None
+) -> None:
+    if least is None and most is None:
+        return
+    met &= column != UNKNOWN
+    if least is not None:
+        met &= column >= least
+    if most is not None:
+        met &= column <= most

@@ -1,0 +1,181 @@
+"""A small, bounded part of the slates' places for items that hardly anybody has met. Pure.
+
+In come a slate chosen on its merits and items to try out; out goes the slate with at most a few
+of them, never in the first place. Everything follows from the slate's id, so that what was shown
+can be computed again. Must not know how relevance was found.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.records import SlateItem
+from recommender.serving.newcomers import PATH_ITEMS, Newcomers
+from recommender.telemetry import SLATE_PLACES_TOTAL
+from recommender.training.source import Arrays, Query
+
+REASON = "new"
+"""Reason code of an item that stands on a slate to be tried out."""
+
+HANDFUL = 5
+"""An item with fewer events is still to be tried out."""
+
+TRIES = 8
+"""Items drawn for one place before it stays as it is."""
+
+SAMPLE = 500
+"""Items looked at where no path says what is relevant."""
+
+Offer = Callable[[int], SlateItem | None]
+"""Number of an item → what would stand on the slate, None where it may not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untried:
+    """Items to try out; arrays of one length.
+
+    Attributes:
+        numbers: Rows of the vocabulary, continued by the places of the newcomers, int32.
+        relevance: At least 0, on any scale, float32; 0 is never shown.
+        met: How often each was met so far, int32.
+    """
+
+    numbers: NDArray[np.int32]
+    relevance: NDArray[np.float32]
+    met: NDArray[np.int32]
+
+
+def places_to_explore(n: int, exploration_ppm: int, slate_id: str) -> int:
+    """Draw how many places of a slate are for exploration.
+
+    On average over slates exactly `exploration_ppm` of their places, by systematic rounding: n
+    places at share p give ⌊n·p⌋ or one more. At most all places but the first.
+
+    Args:
+        n: Places of the slate as it was chosen.
+    """
+    share = n * exploration_ppm / 1_000_000
+    return min(int(share + _unit(slate_id, "share")), max(n - 1, 0))
+
+
+def untried(newcomers: Newcomers, query: Query, slate_id: str) -> Untried:
+    """Collect the items to try out on one slate.
+
+    With a path these are items that resemble one of its items; without one, any: a sample that
+    moves from slate to slate, so that each item has its turn.
+
+    Args:
+        query: Only rows of the vocabulary.
+    """
+    content = newcomers.content
+    n_known = len(content["events"])
+    if len(query.items):
+        rows, relevance = _resembling(content, query)
+        new_relevance = newcomers.resemblance(query)
+    else:
+        rows = _sample(content["events"], slate_id)
+        relevance = np.ones(len(rows), np.float32)
+        new_relevance = newcomers.showable.astype(np.float32)
+    return Untried(
+        np.concatenate([rows, n_known + np.arange(len(newcomers))]).astype(np.int32),
+        np.concatenate([relevance, new_relevance]).astype(np.float32),
+        np.concatenate([content["events"][rows], np.zeros(len(newcomers), np.int32)]),
+    )
+
+
+def explore(
+    slate: Sequence[SlateItem],
+    candidates: Untried,
+    *,
+    n: int,
+    places: int,
+    slate_id: str,
+    offer: Offer,
+    fixed: AbstractSet[str] = frozenset(),
+) -> tuple[SlateItem, ...]:
+    """Put items to be tried out on a slate.
+
+    An item is drawn with a probability proportional to relevance / (1 + times met), and inserted
+    behind the first place; what falls off the end of the slate was its weakest item.
+
+    Args:
+        slate: Best first.
+        n: Most places the slate may have.
+        places: Items to insert, see `places_to_explore`.
+        offer: Asked for each drawn item; says no to what is hidden, not allowed, or a variant of
+            what stands on the slate already.
+        fixed: Ids of items that keep their places, as pinned ones do.
+    """
+    on_slate = {item.item_id for item in slate}
+    weights = candidates.relevance / (1.0 + candidates.met)
+    drawn: list[SlateItem] = []
+    kept = {place: item for place, item in enumerate(slate) if not place or item.item_id in fixed}
+    for turn in range(min(places, n - len(kept)) if slate else 0):
+        item = _draw(candidates.numbers, weights, on_slate, f"{slate_id}/{turn}", offer)
+        if item is not None:
+            on_slate.add(item.item_id)
+            drawn.append(item)
+    moving = [item for place, item in enumerate(slate) if place not in kept]
+    moving = moving[: n - len(kept) - len(drawn)]
+    for turn, item in enumerate(drawn):
+        moving.insert(int(_unit(slate_id, f"place/{turn}") * (len(moving) + 1)), item)
+    following = iter(moving)
+    length = len(kept) + len(moving)
+    return tuple(kept.get(place) or next(following) for place in range(length))
+
+
+def count_places(items: Sequence[SlateItem]) -> None:
+    """Count the places of a slate that is shown, by what put the items there."""
+    explored = sum(item.reason == REASON for item in items)
+    SLATE_PLACES_TOTAL.labels(origin="exploration").inc(explored)
+    SLATE_PLACES_TOTAL.labels(origin="model").inc(len(items) - explored)
+
+
+def _draw(
+    numbers: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    on_slate: AbstractSet[str],
+    key: str,
+    offer: Offer,
+) -> SlateItem | None:
+    """Draw an item by its weight; each is looked at once, then its weight becomes 0."""
+    for attempt in range(TRIES):
+        sums = np.cumsum(weights)
+        if not len(sums) or sums[-1] <= 0:
+            return None
+        place = int(np.searchsorted(sums, _unit(key, f"item/{attempt}") * sums[-1], side="right"))
+        weights[place] = 0
+        item = offer(int(numbers[place]))
+        if item is not None and item.item_id not in on_slate:
+            return item
+    return None
+
+
+def _resembling(content: Arrays, query: Query) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return rows hardly met that resemble items of the path, and how much."""
+    path = query.faded(content["fade"], PATH_ITEMS)
+    lists = [slice(content["starts"][row], content["starts"][row + 1]) for row in path.items]
+    rows = np.concatenate([content["ids"][own] for own in lists])
+    given = [
+        weight * content["scores"][own] for own, weight in zip(lists, path.weights, strict=True)
+    ]
+    untried = content["events"][rows] < HANDFUL
+    distinct, place = np.unique(rows[untried], return_inverse=True)
+    relevance = np.bincount(place, weights=np.concatenate(given)[untried], minlength=len(distinct))
+    return distinct, relevance.astype(np.float32)
+
+
+def _sample(events: NDArray[np.int32], slate_id: str) -> NDArray[np.int32]:
+    rows = np.flatnonzero(events < HANDFUL).astype(np.int32)
+    first = int(_unit(slate_id, "sample") * len(rows))
+    return np.roll(rows, -first)[:SAMPLE]
+
+
+def _unit(slate_id: str, purpose: str) -> float:
+    """Return a number from 0 to below 1 that looks random, the same in every process."""
+    digest = hashlib.blake2b(f"{slate_id}/{purpose}".encode(), digest_size=6).digest()
+    return int.from_bytes(digest, "big") / (1 << 48)

@@ -1,0 +1,208 @@
+"""Session neighbours: the past sessions most like the visitor's path, and what was in them. Pure.
+
+The index is bounded: per item only its newest sessions, so that a query costs what its path
+costs, whatever the shop's size.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from recommender.training.board import Board
+from recommender.training.neighbours import FADES, largest_giver
+from recommender.training.source import Arrays, FadedPath, Query, Settings, TrainingSet
+
+SESSIONS_PER_ITEM = 500
+"""Newest sessions kept per item: m of the paper."""
+
+PATH_ITEMS = 10
+"""Newest items of the path that look for sessions."""
+
+SESSIONS_MET = 1_500
+"""Once a path has met so many, older ones than the newest so many are not looked for."""
+
+SPAN_ITEMS = 20
+"""Items of a session that are looked at on either side of the one that matched."""
+
+_SLOTS = 16_384
+"""Slots of the table of sessions met: a power of two, over twice what a path can meet."""
+
+
+class SessionSource:
+    """VMIS-kNN.
+
+    A past session's likeness is the sum, over the items it shares with the path, of the path's
+    faded weight times the item's idf. The k most alike sessions give each of their items their
+    likeness × idf × a^½ for what came d steps after the newest shared item (a = 1/d), and
+    half of it for what came before.
+
+    Source: Kersbergen, Sprangers, Schelter 2022 (SIGMOD), Serenade, alg. 2: newest m sessions
+    per item, early exit; ours are the weights within a past session, where theirs fall
+    linearly with its match's place.
+
+    Arrays: `starts` (n_items + 1,) int64 into `sessions` int32, newest first, and `matches` int64,
+    where in `session_ids` the item came last in each; `session_starts`
+    int64 into `session_ids` int32; `idf` (n_items,) float32; `fade` as in
+    `source.Query.faded`; `nearest` (1,), k of the paper.
+    """
+
+    name = "sessions"
+    reason = "viewed"
+    proposes = True
+    refreshes = True
+    fit_trials: tuple[Settings, ...] = ({},)
+    query_trials = tuple({"nearest": nearest, **fade} for nearest in (500, 100) for fade in FADES)
+
+    def fit(
+        self, training_set: TrainingSet, settings: Settings, *, seed: int
+    ) -> dict[str, NDArray[Any]]:
+        del settings, seed
+        sequences, n_items = training_set.sequences, training_set.n_items
+        starts, sessions, matches = _newest_sessions(sequences.items, sequences.number, n_items)
+        known_in = np.maximum(np.diff(starts), 1)
+        occurrences = np.maximum(np.bincount(sequences.items, minlength=n_items), known_in)
+        return {
+            "starts": starts,
+            "sessions": sessions,
+            "matches": matches,
+            "session_starts": sequences.starts,
+            "session_ids": sequences.items,
+            "idf": np.log1p(len(sequences) / occurrences).astype(np.float32),
+        }
+
+    def score(self, arrays: Arrays, query: Query, board: Board, row: int) -> None:
+        self._add(arrays, query.faded(arrays["fade"], PATH_ITEMS), board, row)
+
+    def _add(self, arrays: Arrays, path: FadedPath, board: Board, row: int) -> None:
+        _add_neighbours(
+            path.items,
+            path.weights,
+            arrays["starts"],
+            arrays["sessions"],
+            arrays["matches"],
+            arrays["session_starts"],
+            arrays["session_ids"],
+            arrays["idf"],
+            int(arrays["nearest"][0]),
+            board.parts[row],
+            board.touched,
+            board.is_touched,
+            board.count,
+        )
+
+    def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Compare what each path item gives by itself, as if the path held nothing else."""
+        path = query.faded(arrays["fade"], PATH_ITEMS)
+        board = Board(1, len(arrays["idf"]))
+        added = np.zeros((len(path.items), len(items)), np.float32)
+        for place in range(len(path.items)):
+            only = slice(place, place + 1)
+            self._add(arrays, FadedPath(path.items[only], path.weights[only]), board, 0)
+            added[place] = board.parts[0, items]
+            board.wipe()
+        return largest_giver(path.items, added)
+
+
+@njit(nogil=True, cache=True)
+def _newest_sessions(items: Any, number: Any, n_items: int) -> tuple[Any, Any, Any]:
+    """Return each item's newest distinct sessions, newest first, and where it came last in each."""
+    sizes = np.zeros(n_items, np.int64)
+    last = np.full(n_items, -1, np.int64)
+    for position in range(len(items) - 1, -1, -1):
+        item = items[position]
+        if last[item] != number[position] and sizes[item] < SESSIONS_PER_ITEM:
+            sizes[item] += 1
+            last[item] = number[position]
+    starts = np.zeros(n_items + 1, np.int64)
+    starts[1:] = np.cumsum(sizes)
+    sessions = np.empty(starts[-1], np.int32)
+    matches = np.empty(starts[-1], np.int64)
+    free = starts[:-1].copy()
+    last[:] = -1
+    for position in range(len(items) - 1, -1, -1):
+        item = items[position]
+        if last[item] != number[position] and free[item] < starts[item + 1]:
+            sessions[free[item]] = number[position]
+            matches[free[item]] = position
+            free[item] += 1
+            last[item] = number[position]
+    return starts, sessions, matches
+
+
+@njit(nogil=True, cache=True)
+def _add_neighbours(  # noqa: PLR0913, PLR0917 - a kernel takes arrays, not objects
+    path: Any,
+    weights: Any,
+    starts: Any,
+    sessions: Any,
+    matches: Any,
+    session_starts: Any,
+    session_ids: Any,
+    idf: Any,
+    nearest: int,
+    part: Any,
+    touched: Any,
+    is_touched: Any,
+    count: Any,
+) -> None:
+    met, likeness, match_of = _alike(path, weights, starts, sessions, matches, idf)
+    chosen = np.arange(len(met))
+    if len(met) > nearest:
+        floor = np.partition(likeness, len(met) - nearest)[len(met) - nearest]
+        alike = np.flatnonzero(likeness > floor)
+        # Of equals the first: the newest that share the heaviest item.
+        ties = np.flatnonzero(likeness == floor)[: nearest - len(alike)]
+        chosen = np.concatenate((alike, ties))
+    n = count[0]
+    for entry in chosen:
+        low, high = session_starts[met[entry]], session_starts[met[entry] + 1]
+        match = match_of[entry]
+        for at in range(max(low, match - SPAN_ITEMS), min(high, match + SPAN_ITEMS + 1)):
+            if at == match:
+                continue
+            item = session_ids[at]
+            if not is_touched[item]:
+                is_touched[item] = True
+                touched[n] = item
+                n += 1
+            step = np.sqrt(np.float32(abs(at - match)))
+            part[item] += likeness[entry] * idf[item] * (1.0 if at > match else 0.5) / step
+    count[0] = n
+
+
+@njit(nogil=True, cache=True)
+def _alike(
+    path: Any, weights: Any, starts: Any, sessions: Any, matches: Any, idf: Any
+) -> tuple[Any, Any, Any]:
+    """Return the sessions met, their likeness, and where each has the heaviest item it shares."""
+    slots = np.full(_SLOTS, -1, np.int32)
+    met = np.empty(len(path) * SESSIONS_PER_ITEM, np.int32)
+    likeness = np.empty(len(met), np.float32)
+    match_of = np.empty(len(met), np.int64)
+    n = 0
+    oldest = -1
+    for place in range(len(path)):
+        item = path[place]
+        for at in range(starts[item], starts[item + 1]):
+            session = sessions[at]
+            if session < oldest:
+                break
+            slot = (session * 40_503) & (_SLOTS - 1)
+            while slots[slot] >= 0 and met[slots[slot]] != session:
+                slot = (slot + 1) & (_SLOTS - 1)
+            entry = slots[slot]
+            if entry < 0:
+                entry = slots[slot] = n
+                met[entry] = session
+                likeness[entry] = 0
+                match_of[entry] = matches[at]
+                n += 1
+            likeness[entry] += weights[place] * idf[item]
+        if n > SESSIONS_MET:
+            oldest = np.partition(met[:n], n - SESSIONS_MET)[n - SESSIONS_MET]
+    return met[:n], likeness[:n], match_of[:n]
+
+
+SESSIONS = SessionSource()

@@ -1,0 +1,184 @@
+"""GET /v1/recommendations, answered before the framework's dispatch: every page of a shop asks it.
+
+In comes a WSGI environment, out goes a slate as JSON; whatever else is asked goes to the
+application behind. Must not know how a slate is made.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+
+import orjson
+import uuid6
+
+from recommender.errors import InvalidInputError
+from recommender.records import Placement, Shop
+from recommender.serving.recommend import SlateAnswer, SlateRequest, recommend
+from recommender.telemetry import SLATE_SECONDS, SLATES_TOTAL
+from recommender.web.problems import problem_of
+from recommender.web.reasons import LANGUAGES, reason_text
+from recommender.web.security import headers_of_all, shop_of_page
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
+
+    from recommender.bootstrap import Services
+
+PATH = "/v1/recommendations"
+MAX_CART = 50
+_PLACEMENTS = {placement.value: placement for placement in Placement}
+_JSON_HEADERS = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+
+
+class SlateEndpoint:
+    """WSGI application that answers slates itself.
+
+    Args:
+        services: What slates are made from.
+        behind: Answers everything else.
+    """
+
+    def __init__(self, services: "Services", behind: "WSGIApplication") -> None:
+        self._services = services
+        self._behind = behind
+
+    def __call__(self, environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request."""
+        if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "GET":
+            return self._behind(environ, start_response)
+        origin = environ.get("HTTP_ORIGIN")
+        allowed_origin = None
+        try:
+            arguments = read_arguments(environ.get("QUERY_STRING", ""))
+            shop = shop_of_page(self._services.shops, arguments.get("key", ""), origin)
+            allowed_origin = origin
+            body = answer_slate(self._services, shop, arguments)
+        except Exception as error:
+            response = problem_of(error, PATH)
+            response.headers.extend(headers_of_all(response.status_code, allowed_origin))
+            return response(environ, start_response)
+        length = ("Content-Length", str(len(body)))
+        headers = [*_JSON_HEADERS, length, *headers_of_all(200, allowed_origin)]
+        start_response("200 OK", headers)
+        return (body,)
+
+
+def read_arguments(query: str) -> dict[str, str]:
+    """Return the arguments of a query string as WSGI gives it; the first of a name counts."""
+    if not query.isascii():
+        # WSGI gives bytes as Latin-1; a browser means UTF-8.
+        query = query.encode("latin-1").decode("utf-8", "replace")
+    arguments: dict[str, str] = {}
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        arguments.setdefault(_plain(name), _plain(value))
+    return arguments
+
+
+def _plain(text: str) -> str:
+    return unquote_plus(text) if "%" in text or "+" in text else text
+
+
+def answer_slate(services: "Services", shop: Shop, arguments: Mapping[str, str]) -> bytes:
+    """Return one slate as JSON; control visitors get an empty one and are recorded all the same.
+
+    Raises:
+        InvalidInputError: An argument cannot be read.
+    """
+    slate_request = read_request(arguments)
+    started = time.perf_counter()
+    answer = recommend(
+        slate_request,
+        shop=shop,
+        hot_state=services.state,
+        catalogues=services.catalogues,
+        models=services.models,
+        now=services.now(),
+        monotonic=time.monotonic,
+        new_id=_new_id,
+        budget_ms=services.settings.slate_budget_ms,
+    )
+    SLATE_SECONDS.observe(time.perf_counter() - started)
+    _counter(slate_request.placement.value, answer.arm, answer.slate.fallback)()
+    language = arguments.get("language", "")[:2].lower()
+    return render_slate(answer, language if language in LANGUAGES else LANGUAGES[0])
+
+
+def _new_id() -> str:
+    return str(uuid6.uuid7())
+
+
+@functools.cache  # the names are ours, and few
+def _counter(placement: str, arm: str, fallback: str) -> Callable[[], None]:
+    return SLATES_TOTAL.labels(placement, arm, fallback).inc
+
+
+def read_request(arguments: Mapping[str, str]) -> SlateRequest:
+    """Read what a page asks for.
+
+    Raises:
+        InvalidInputError: An argument cannot be read.
+    """
+    placement = _PLACEMENTS.get(arguments.get("placement", ""))
+    if placement is None:
+        raise InvalidInputError(
+            f"placement must be one of {', '.join(Placement)}", code="unknown-placement"
+        )
+    cart = tuple(item for item in arguments.get("cart", "").split(",") if item)
+    return SlateRequest(
+        placement=placement,
+        visitor_id=_text(arguments, "visitor_id"),
+        item_id=_text(arguments, "item_id"),
+        cart=cart[:MAX_CART],
+        category=_text(arguments, "category", 300),
+        search_term=_text(arguments, "search_term", 200),
+        n=_count(arguments.get("n")),
+    )
+
+
+def _text(arguments: Mapping[str, str], name: str, limit: int = 100) -> str:
+    value = arguments.get(name, "")
+    if len(value) > limit:
+        raise InvalidInputError(f"{name} has at most {limit} characters", code="bad-text")
+    return value
+
+
+def _count(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 50:
+        raise InvalidInputError("n must be a whole number from 1 to 50", code="bad-count")
+    return int(text)
+
+
+def render_slate(answer: SlateAnswer, language: str) -> bytes:
+    """Write a slate as JSON from the catalogue's ready-made item fragments."""
+    head = orjson.dumps(
+        {
+            "slate_id": answer.slate.slate_id,
+            "arm": answer.arm,
+            "fallback": answer.slate.fallback,
+        }
+    )
+    items = answer.slate.items if answer.shown else ()
+    # Most items of a slate share their reason with another one.
+    reasons = {
+        reason: _render_reason(answer, *reason, language)
+        for reason in {(item.reason, item.reason_item_id) for item in items}
+    }
+    fragment = answer.catalogue.fragment
+    rendered = b",".join(
+        [fragment(item.item_id) + reasons[item.reason, item.reason_item_id] for item in items]
+    )
+    return head[:-1] + b',"items":[' + rendered + b"]}"
+
+
+def _render_reason(answer: SlateAnswer, code: str, item_id: str, language: str) -> bytes:
+    """Return the end of an item's JSON object."""
+    title = ""
+    if item_id in answer.catalogue:
+        title = orjson.loads(answer.catalogue.fragment(item_id) + b"}")["title"]
+    text = reason_text(code, title, language)
+    return b',"reason":' + orjson.dumps({"code": code, "item_id": item_id, "text": text}) + b"}"

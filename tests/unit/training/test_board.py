@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommender.training.board import Board, add_lists
+
+N_ITEMS = 9
+ROWS = st.integers(0, N_ITEMS - 1)
+WEIGHTS = st.sampled_from([0.25, 0.5, 1.0, 2.0])
+LISTS = st.lists(st.dictionaries(ROWS, WEIGHTS, max_size=4), min_size=N_ITEMS, max_size=N_ITEMS)
+REQUESTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "adds": st.lists(st.tuples(st.integers(0, 1), ROWS, WEIGHTS), max_size=6),
+            "touched": st.lists(ROWS, max_size=4),
+            "hidden": st.lists(ROWS, max_size=4),
+            "allowed": st.sets(ROWS),
+        }
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def ragged(lists):
+    starts = np.cumsum([0, *map(len, lists)]).astype(np.int64)
+    ids = np.array([item for one in lists for item in one], np.int32)
+    scores = np.array([score for one in lists for score in one.values()], np.float32)
+    return starts, ids, scores
+
+
+def answered(board, lists, request):
+    starts, ids, scores = ragged(lists)
+    for row, item, weight in request["adds"]:
+        add_lists(
+            np.array([item], np.int32),
+            np.array([weight], np.float32),
+            starts,
+            ids,
+            scores,
+            board.parts[row],
+            board.touched,
+            board.is_touched,
+            board.count,
+        )
+    board.touch(np.array(request["touched"], np.int32))
+    allowed = np.isin(np.arange(N_ITEMS), list(request["allowed"]))
+    taken = board.take(allowed, np.array(request["hidden"], np.int32))
+    return dict(zip(taken.items.tolist(), taken.parts.T.tolist(), strict=True))
+
+
+def by_hand(lists, request):
+    parts = {item: [0.0, 0.0] for item in request["touched"]}
+    for row, item, weight in request["adds"]:
+        for other, score in lists[item].items():
+            parts.setdefault(other, [0.0, 0.0])[row] += weight * score
+    kept = {
+        item: own
+        for item, own in parts.items()
+        if item in request["allowed"] and item not in request["hidden"]
+    }
+    largest = [max((own[row] for own in kept.values()), default=0) or 1 for row in (0, 1)]
+    return {item: [own[0] / largest[0], own[1] / largest[1]] for item, own in kept.items()}
+
+
+@given(lists=LISTS, requests=REQUESTS)
+def test_a_board_answers_one_request_after_the_other_as_if_it_were_new(lists, requests):
+    """What one visitor's request wrote is never seen by the next one's."""
+    board = Board(2, N_ITEMS)
+    for request in requests:
+        found = answered(board, lists, request)
+        expected = by_hand(lists, request)
+        assert found.keys() == expected.keys()
+        for item, parts in expected.items():
+            assert found[item] == pytest.approx(parts, rel=1e-6)
+        assert not board.parts.any()
+        assert not board.is_touched.any()
+        assert board.count[0] == 0
+
+
+def test_wiping_forgets_what_was_written():
+    board = Board(2, N_ITEMS)
+    board.touch(np.array([4, 2], np.int32))
+    board.parts[1, [4, 2]] = 3.0
+    board.wipe()
+    assert not board.parts.any()
+    assert not board.is_touched.any()
+    assert board.columns.tolist() == []
+
+
+def test_columns_are_named_once_in_the_order_of_their_first_touch():
+    board = Board(1, N_ITEMS)
+    board.touch(np.array([4, 2, 4], np.int32))
+    board.touch(np.array([2, 7], np.int32))
+    assert board.columns.tolist() == [4, 2, 7]
+    assert board.take(np.ones(N_ITEMS, bool), np.zeros(0, np.int32)).items.tolist() == [4, 2, 7]
+
+
+def test_a_source_is_measured_by_its_best_candidate_that_may_be_shown():
+    board = Board(1, N_ITEMS)
+    board.touch(np.array([0, 1, 2], np.int32))
+    board.parts[0, :3] = [8.0, 2.0, 1.0]
+    taken = board.take(np.ones(N_ITEMS, bool), np.array([0], np.int32))
+    # Item 0 is hidden: the largest that is left, 2, becomes 1.
+    assert taken.items.tolist() == [1, 2]
+    assert taken.parts.tolist() == [[1.0, 0.5]]
