@@ -8,7 +8,6 @@ import click
 
 from recommender.cli.common import emit, json_option, make_progress
 from recommender.cli.run_commands import LOW_PRIORITY, compile_kernels
-from recommender.config import compiled_folder
 from recommender.telemetry import configure_logging
 
 Figures = Mapping[str, Any]
@@ -140,7 +139,7 @@ def train(sizes: tuple[int, ...], quiet_seconds: float, as_json: bool) -> None:
 def _progress(steps: int) -> Iterator[Callable[[str], None]]:
     with make_progress() as bar:
         task = bar.add_task("Compiling the kernels", total=steps)
-        compile_kernels(compiled_folder())
+        compile_kernels()
 
         def tell(step: str) -> None:
             bar.update(task, description=step, advance=1)

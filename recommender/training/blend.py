@@ -40,7 +40,7 @@ DIALS = tuple(step / 40 for step in range(41))
 TAIL_MARGIN = 1.04
 """What shoppers took is measured on few probes, and drifts: the default aims a little above it."""
 
-DIAL_TOLERANCE = 0.015
+DIAL_TOLERANCE = 0.01
 """Share of NDCG that the default dial may lose against the most accurate setting."""
 
 

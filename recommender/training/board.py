@@ -12,6 +12,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+TIE_SHARE = 1e-5
+"""Largest part of a score that lots decide: what a source holds equal must not come in the order
+in which other sources named it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -19,7 +23,8 @@ class Scored:
 
     Attributes:
         items: Vocabulary rows, int32.
-        parts: Shape (sources, candidates), each row divided by its maximum, float32.
+        parts: Shape (sources, candidates), each row divided by its maximum, float32; equal ones
+            differ by lot.
     """
 
     items: NDArray[np.int32]
@@ -89,6 +94,15 @@ def touch(items: Any, touched: Any, is_touched: Any, count: Any) -> None:
 
 
 @njit(nogil=True, cache=True)
+def _lot(item: int) -> float:
+    """Return a number from 0 to 1 that has nothing to do with the item.
+
+    Source: Knuth, The Art of Computer Programming 3, section 6.4, multiplicative hashing.
+    """
+    return ((np.int64(item) * 2_654_435_761) % 4_294_967_296) / 4_294_967_296.0
+
+
+@njit(nogil=True, cache=True)
 def _take(
     parts: Any,
     touched: Any,
@@ -119,7 +133,8 @@ def _take(
             taken[row, place] = parts[row, items[place]]
             largest = max(largest, taken[row, place])
         if largest > 0:
-            taken[row] /= largest
+            for place in range(n):
+                taken[row, place] *= (1 - TIE_SHARE * _lot(items[place])) / largest
         for place in range(count[0]):
             parts[row, touched[place]] = 0
     count[0] = 0

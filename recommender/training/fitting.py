@@ -30,6 +30,7 @@ from recommender.training.evaluation import (
 from recommender.training.interactions import Interactions
 from recommender.training.popularity import POPULAR, popularity
 from recommender.training.scoring import (
+    ALL,
     SOURCES,
     ModelArrays,
     default_settings,
@@ -141,12 +142,28 @@ def before(training_set: TrainingSet, at_seconds: int) -> TrainingSet:
     return replace(training_set, interactions=training_set.interactions.before(at_seconds))
 
 
-def score_probes(model: ModelArrays, probes: Iterable[Probe], n_items: int) -> Iterator[Scored]:
-    """Score each probe's candidates, one probe at a time: all at once would fill the memory."""
+def score_probes(
+    model: ModelArrays,
+    probes: Iterable[Probe],
+    n_items: int,
+    weights: NDArray[np.float32] = ALL,
+) -> Iterator[Scored]:
+    """Score each probe's candidates, one probe at a time: all at once would fill the memory.
+
+    Args:
+        weights: See `scoring.write_scores`.
+    """
     board = new_board(n_items)
     everything = np.ones(n_items, np.bool_)
     for probe in probes:
-        yield score_query(model, probe.query, board, allowed=everything, hidden=probe.hidden)
+        yield score_query(
+            model,
+            probe.query,
+            board,
+            allowed=everything,
+            hidden=probe.hidden,
+            weights=weights,
+        )
 
 
 def evaluate(training_set: TrainingSet, recipe: Recipe) -> Experience:
@@ -208,8 +225,10 @@ class Bench:
         self._alone = np.full((len(SOURCES), len(probes), CUTOFF), -1, np.int32)
         self._blended: list[tuple[NDArray[np.int32], NDArray[np.float32]]] = []
         weights = blend.vector()
-        for place, scored in enumerate(score_probes(model, probes, known.n_items)):
+        # A slate asks only the sources that have weight, so the blend is judged on what they find.
+        for scored in score_probes(model, probes, known.n_items, weights):
             self._blended.append((scored.items, weights @ scored.parts))
+        for place, scored in enumerate(score_probes(model, probes, known.n_items)):
             for row in range(len(SOURCES)):
                 self._alone[row, place] = top_list(scored.items, scored.parts[row])
 

@@ -49,7 +49,9 @@ def test_baskets_stand_alone_and_views_are_none():
 
 
 def test_steps_of_one_second_are_not_mixed():
-    interactions = interactions_of(basket("o1", "v", "a", "c") + basket("o2", "v", "b", "d"))
+    first, second = basket("o1", "v", "a", "c"), basket("o2", "v", "b", "d")
+    mixed = [line for pair in zip(first, second, strict=True) for line in pair]
+    interactions = interactions_of(mixed)
     assert told(interactions, sequences_of(interactions)) == ["ac bd"]
 
 
