@@ -25,6 +25,7 @@ NOOP = "recommender.bench.noop:app"
 START_SECONDS = 180.0
 """Machine code may have to be made first."""
 
+_LAST_LINES = 5
 _LOOK_SECONDS = 0.5
 _IDLE_TICKS = 5
 """Processor ticks of all workers between two looks that still count as doing nothing."""
@@ -85,9 +86,10 @@ def _wait_until_idle(process: WebProcess, child: "subprocess.Popen[bytes]", log_
         before = ticks
         if is_idle and len(pids) == process.settings.web_workers and _answers(process.settings):
             return
-    said = (log_file.read_text(errors="replace").strip().splitlines() or ["nothing"])[-1]
+    said = " / ".join(log_file.read_text(errors="replace").strip().splitlines()[-_LAST_LINES:])
     raise UnavailableError(
-        f"The web server did not come up; the last it said: {said[:300]}", code="web-not-started"
+        f"The web server did not come up; the last it said: {said or 'nothing'}",
+        code="web-not-started",
     )
 
 

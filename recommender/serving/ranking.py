@@ -23,6 +23,7 @@ SPARE_FACTOR = 4
 
 _TIE_BREAK = np.float32(1e-7)
 _CHOSEN = ("chosen", "")
+_SIMILAR = ("similar", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +108,13 @@ class _Ranking:
             rotation=self._wishes.rotation,
         )
         reasons = Reasons(self._question, self._model, scored, self._wishes.placement)
-        slate = [
-            SlateItem(
-                ids[place],
-                float(candidates.scores[place]),
-                *self._reason(reasons, ids[place], best, place),
-            )
-            for place in picked.tolist()
-        ]
+        told = iter(reasons.of(best[picked[picked < len(best)]]))
+        slate = []
+        for place in picked.tolist():
+            reason = next(told) if place < len(best) else _SIMILAR
+            if ids[place] in self._pins:
+                reason = _CHOSEN
+            slate.append(SlateItem(ids[place], float(candidates.scores[place]), *reason))
         return self._explored(slate)
 
     def _scored(self) -> tuple[Scored, NDArray[np.float32]]:
@@ -160,15 +160,6 @@ class _Ranking:
             and self._rules.in_force.allows(item)
             and (category is None or item.category == category)
         )
-
-    def _reason(
-        self, reasons: Reasons, item_id: str, best: NDArray[np.intp], place: int
-    ) -> tuple[str, str]:
-        if item_id in self._pins:
-            return _CHOSEN
-        if place < len(best):
-            return reasons.of(int(best[place]))
-        return "similar", ""
 
     def _products_in_hand(self) -> NDArray[np.int64]:
         held = self._wishes.in_hand

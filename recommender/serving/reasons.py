@@ -1,5 +1,8 @@
 """Why an item stands on a slate: the largest part of its score, and what led there. Pure."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recommender.records import Placement
 from recommender.serving.candidates import Question
 from recommender.serving.model import Model
@@ -7,6 +10,7 @@ from recommender.training.board import Scored
 from recommender.training.popularity import POPULAR
 from recommender.training.repeats import REPEATS
 from recommender.training.scoring import SOURCES
+from recommender.training.source import Source
 
 _NAMES_ITEM = {"viewed", "bought_together", "similar"}
 
@@ -23,18 +27,36 @@ class Reasons:
         self._weights = model.weights[question.task]
         self._on_category = placement is Placement.CATEGORY
 
-    def of(self, place: int) -> tuple[str, str]:
-        """Return reason code and item id for one of the scored candidates."""
-        parts = self._weights * self._scored.parts[:, place]
-        source = SOURCES[int(parts.argmax())] if parts.any() else POPULAR
+    def of(self, places: NDArray[np.intp]) -> list[tuple[str, str]]:
+        """Return reason code and item id for some of the scored candidates.
+
+        All of them at once: a source is asked once for all items it is the reason of.
+        """
+        parts = self._weights[:, None] * self._scored.parts[:, places]
+        largest = np.where(parts.any(axis=0), parts.argmax(axis=0), SOURCES.index(POPULAR))
+        items = self._scored.items[places]
+        reasons: list[tuple[str, str]] = [("", "")] * len(places)
+        for row in set(largest.tolist()):
+            mine = np.flatnonzero(largest == row)
+            source = SOURCES[row]
+            givers = self._givers(source, items[mine])
+            for at, item, giver in zip(mine.tolist(), items[mine].tolist(), givers, strict=True):
+                reasons[at] = self._one(source, item, giver)
+        return reasons
+
+    def _givers(self, source: Source, items: NDArray[np.int32]) -> list[int]:
+        if source is POPULAR or source.reason not in _NAMES_ITEM:
+            return [-1] * len(items)
+        arrays = self._model.sources[source.name]
+        givers: list[int] = source.because(arrays, self._question.query, items).tolist()
+        return givers
+
+    def _one(self, source: Source, item: int, giver: int) -> tuple[str, str]:
         if source is POPULAR:
             return self._popular()
         if source.reason not in _NAMES_ITEM:
             return source.reason, ""
-        item = self._scored.items[place : place + 1]
-        arrays = self._model.sources[source.name]
-        giver = int(source.because(arrays, self._question.query, item)[0])
-        if giver == item[0]:
+        if giver == item:
             return REPEATS.reason, ""
         if giver < 0:
             return self._popular()

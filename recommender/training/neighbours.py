@@ -69,12 +69,10 @@ class NeighbourSource:
 
     def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
         path = query.faded(arrays["fade"], PATH_ITEMS)
-        added = np.zeros((len(path.items), len(items)), np.float32)
-        for place, item in enumerate(path.items):
-            own = slice(arrays["starts"][item], arrays["starts"][item + 1])
-            same = arrays["ids"][own][:, None] == items
-            added[place] = path.weights[place] * (arrays["scores"][own] @ same)
-        return largest_giver(path.items, added)
+        found: NDArray[np.int32] = _largest_givers(
+            path.items, path.weights, arrays["starts"], arrays["ids"], arrays["scores"], items
+        )
+        return found
 
 
 def largest_giver(givers: NDArray[np.int32], added: NDArray[np.float32]) -> NDArray[np.int32]:
@@ -106,6 +104,23 @@ def row_blocks(n_items: int) -> Iterator[tuple[int, int]]:
     """Yield first and last row (exclusive) of each block."""
     for first in range(0, n_items, ROWS_PER_BLOCK):
         yield first, min(first + ROWS_PER_BLOCK, n_items)
+
+
+@njit(nogil=True, cache=True)
+def _largest_givers(
+    givers: Any, weights: Any, starts: Any, ids: Any, scores: Any, items: Any
+) -> Any:
+    largest = np.zeros(len(items), np.float32)
+    found = np.full(len(items), -1, np.int32)
+    for place in range(len(givers)):
+        giver = givers[place]
+        for entry in range(starts[giver], starts[giver + 1]):
+            other = ids[entry]
+            for at in range(len(items)):
+                if items[at] == other and weights[place] * scores[entry] > largest[at]:
+                    largest[at] = weights[place] * scores[entry]
+                    found[at] = giver
+    return found
 
 
 @njit(nogil=True, cache=True)

@@ -72,8 +72,9 @@ def read_arguments(query: str) -> dict[str, str]:
         query = query.encode("latin-1").decode("utf-8", "replace")
     arguments: dict[str, str] = {}
     for part in query.split("&"):
-        name, _, value = part.partition("=")
-        arguments.setdefault(_plain(name), _plain(value))
+        if part:
+            name, _, value = part.partition("=")
+            arguments.setdefault(_plain(name), _plain(value))
     return arguments
 
 

@@ -4,14 +4,27 @@ Nothing here looks at a time: a busy machine is no fault.
 """
 
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 
 from recommender.bench.web_process import NOOP
 from recommender.cli.bench_commands import bench
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Take back what the command chose for this process's logs."""
+    handlers = logging.root.handlers[:]
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    logging.root.handlers[:] = handlers
 
 
 def run(*arguments: str) -> Result:

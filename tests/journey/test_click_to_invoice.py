@@ -244,6 +244,7 @@ def learn(services: Services, api: Api) -> None:
     report = train(
         services.shops.by_id(api.shop.shop_id),
         event_log=services.event_log,
+        catalogue=services.catalogues.get(api.shop.shop_id).items(),
         database=services.database,
         artifacts=services.artifacts,
         now=services.now(),
