@@ -4,15 +4,15 @@ Two comparisons, each in pairs on the same probes: against recent popularity, an
 published artifact on events that neither it nor its challenger has seen.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.training.alignment import rows_of
 from recommender.training.artifact import Artifact
-from recommender.training.blend import Blend, blended, discount
-from recommender.training.evaluation import Judgement, Probe, is_worse, judge, tail_items, top_list
+from recommender.training.blend import Blend
+from recommender.training.evaluation import Judgement, Probe, is_worse, judge, tail_items
 from recommender.training.fitting import (
     TEST_PROBES,
     Experience,
@@ -22,7 +22,7 @@ from recommender.training.fitting import (
     probes_since,
 )
 from recommender.training.ranker import Ranker
-from recommender.training.scoring import nested_arrays, new_board, score_query
+from recommender.training.scoring import nested_arrays
 from recommender.training.source import Query, TrainingSet
 
 PROBES_MIN = 100
@@ -94,11 +94,8 @@ class _Champion:
 
     def __init__(self, published: Artifact, task: str, item_ids: NDArray[np.bytes_]) -> None:
         own_ids = published.arrays["item_ids"]
-        self._model = nested_arrays(published.arrays, len(own_ids))
-        self._blend = Blend(**published.meta["blends"][task])
-        self._discounts = discount(self._model, self._blend.dial)
-        self._board = new_board(len(own_ids))
-        self._allowed = np.ones(len(own_ids), np.bool_)
+        model = nested_arrays(published.arrays, len(own_ids))
+        self._ranker = Ranker(model, Blend(**published.meta["blends"][task]), len(own_ids))
         self._to_own = rows_of(item_ids, own_ids)
         self._from_own = np.append(rows_of(own_ids, item_ids), np.int32(-1))
 
@@ -114,7 +111,4 @@ class _Champion:
             probe.query.places[known],
             probe.query.ages_days[known],
         )
-        hidden = query.items if probe.hides_path else query.items[:0]
-        scored = score_query(self._model, query, self._board, allowed=self._allowed, hidden=hidden)
-        given = blended(scored, self._blend.vector(), self._discounts)
-        return self._from_own[top_list(scored.items, given)]
+        return self._from_own[self._ranker.list(replace(probe, query=query))]
