@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from recommender.errors import InvalidInputError
 from recommender.events.identity import derived_event_id, pseudonym
+from recommender.events.link_keys import CART, CHECKOUT, EMAIL, email_sha256, link_key
 from recommender.records import (
     Event,
     EventItem,
@@ -19,29 +20,42 @@ from recommender.records import (
 
 MAX_ORDER_ITEMS = 1_000
 MAX_NET_MINOR = 10**12
+MAX_REVISION = 2**53
 _AHEAD = dt.timedelta(hours=1)
 
 
 def parse_order(document: object, *, shop: Shop, received_at: dt.datetime) -> OrderFact:
-    """Read an order: `order_id`, `placed_at`, `currency`, `net_minor`, `items`, `visitor_id`.
+    """Read an order, as told first, edited (higher `revision`) or cancelled.
+
+    Fields: `order_id`, `placed_at`, `currency`, `net_minor`, `items`, `revision`; to find the
+    visitor `visitor_id`, `cart_token`, `checkout_id`, `email` or `email_sha256`, `order_number`.
+    A cancelled one (`status`) has `cancelled_at` and needs no amount.
 
     Raises:
         InvalidInputError: Names the first field that breaks a rule.
     """
     body = _object(document)
     order_id = _id(body, "order_id")
-    return _fact(body, OrderKind.ORDER, order_id, order_id, "placed_at", shop, received_at)
+    status = body.get("status", "placed")
+    if status == "cancelled":
+        body = {"currency": shop.currency, "net_minor": 0, "revision": 1, **body}
+        what = (OrderKind.CANCEL, order_id, "cancelled_at")
+    elif status == "placed":
+        what = (OrderKind.ORDER, order_id, "placed_at")
+    else:
+        raise InvalidInputError("status is placed or cancelled", code="bad-status")
+    return _fact(body, order_id, what, shop, received_at)
 
 
 def parse_refund(document: object, *, shop: Shop, received_at: dt.datetime) -> OrderFact:
-    """Read a refund: `refund_id`, `order_id`, `refunded_at`, `currency`, `net_minor`.
+    """Read a refund: `refund_id`, `order_id`, `refunded_at`, `currency`, `net_minor`, `revision`.
 
     Raises:
         InvalidInputError: Names the first field that breaks a rule.
     """
     body = _object(document)
-    refund_id, order_id = _id(body, "refund_id"), _id(body, "order_id")
-    return _fact(body, OrderKind.REFUND, refund_id, order_id, "refunded_at", shop, received_at)
+    what = (OrderKind.REFUND, _id(body, "refund_id"), "refunded_at")
+    return _fact(body, _id(body, "order_id"), what, shop, received_at)
 
 
 def order_event(fact: OrderFact, source: Source) -> Event:
@@ -64,21 +78,17 @@ def order_event(fact: OrderFact, source: Source) -> Event:
 
 def _fact(
     body: Mapping[str, object],
-    kind: OrderKind,
-    fact_id: str,
     order_id: str,
-    time_field: str,
+    what: tuple[OrderKind, str, str],
     shop: Shop,
     received_at: dt.datetime,
 ) -> OrderFact:
-    currency = body.get("currency")
-    if currency != shop.currency:
+    kind, fact_id, time_field = what
+    if body.get("currency") != shop.currency:
         raise InvalidInputError(
             f"currency must be the shop's, {shop.currency}", code="wrong-currency"
         )
-    visitor_id = body.get("visitor_id") or ""
-    if not isinstance(visitor_id, str) or len(visitor_id) > 100:
-        raise InvalidInputError("visitor_id must be a text of at most 100 characters")
+    email = _text(body, "email_sha256", 64) or email_sha256(_text(body, "email", 320))
     return OrderFact(
         shop_id=shop.shop_id,
         kind=kind,
@@ -88,9 +98,14 @@ def _fact(
         currency=shop.currency,
         placed_at=_instant(body, time_field, received_at),
         received_at=received_at,
-        visitor=pseudonym(shop.visitor_key, visitor_id),
+        visitor=pseudonym(shop.visitor_key, _text(body, "visitor_id", 100)),
         body_hash=_hash(body),
         items=_items(body.get("items", [])),
+        revision=_whole(body, "revision", 0, MAX_REVISION),
+        order_number=_text(body, "order_number", 120),
+        cart_key=link_key(shop.visitor_key, CART, _text(body, "cart_token", 200)),
+        checkout_key=link_key(shop.visitor_key, CHECKOUT, _text(body, "checkout_id", 200)),
+        email_key=link_key(shop.visitor_key, EMAIL, email),
     )
 
 
@@ -114,12 +129,26 @@ def _id(body: Mapping[str, object], name: str) -> str:
     return value
 
 
+def _text(body: Mapping[str, object], name: str, limit: int) -> str:
+    value = body.get(name) or ""
+    if not isinstance(value, str) or len(value) > limit or "\x00" in value:
+        raise InvalidInputError(f"{name} must be a text of at most {limit} characters")
+    return value
+
+
 def _minor(body: Mapping[str, object], name: str, limit: int) -> int:
-    value = body.get(name)
-    if isinstance(value, bool) or not isinstance(value, int):
+    if body.get(name) is None:
         raise InvalidInputError(f"{name} must be a whole number of minor units", code="wrong-type")
+    return _whole(body, name, 0, limit)
+
+
+def _whole(body: Mapping[str, object], name: str, default: int, limit: int) -> int:
+    value = body.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidInputError(f"{name} must be a whole number", code="wrong-type")
     if not 0 <= value <= limit:
-        raise InvalidInputError(f"{name} must lie between 0 and {limit}", code="negative-price")
+        code = "bad-revision" if name == "revision" else "negative-price"
+        raise InvalidInputError(f"{name} must lie between 0 and {limit}", code=code)
     return value
 
 

@@ -1,14 +1,16 @@
 """The shop's server speaks: catalogue, orders, refunds. All with the secret key."""
 
+import sqlalchemy as sa
 from flask import Blueprint, Response, request
 
 from recommender.catalog.items import parse_item
 from recommender.catalog.update import put_items
 from recommender.errors import InvalidInputError
 from recommender.events.orders import parse_order, parse_refund
-from recommender.events.record_order import record_order
-from recommender.records import Item, Rejection
-from recommender.web.context import json_body, json_response, services
+from recommender.events.record_order import Recorded, record_facts
+from recommender.records import Item, OrderFact, Rejection, Shop
+from recommender.web.context import json_body, services
+from recommender.web.once import Remember, answer_once, idempotency_key, message_key
 from recommender.web.problems import problem
 from recommender.web.security import check_signature, secret_shop
 
@@ -37,14 +39,27 @@ def put_shop_items() -> Response:
     ]
     if not items:
         return problem(422, rejections[0].code, rejections[0].detail, rejected=listed)
+    return answer_once(idempotency_key(shop), lambda remember: _put(shop, items, listed, remember))
+
+
+def _put(
+    shop: Shop, items: list[Item], rejected: list[dict[str, object]], remember: Remember
+) -> tuple[int, object]:
+    def answer(revision: int) -> dict[str, object]:
+        return {"accepted": len(items), "rejected": rejected, "revision": revision}
+
+    def in_transaction(connection: sa.Connection, revision: int) -> None:
+        remember(connection, 200, answer(revision))
+
     revision = put_items(
         items,
         database=services().database,
         hot_state=services().state,
         shop_id=shop.shop_id,
         now=services().now(),
+        in_transaction=in_transaction,
     )
-    return json_response({"accepted": len(items), "rejected": listed, "revision": revision})
+    return 200, answer(revision)
 
 
 @blueprint.post("/v1/orders")
@@ -52,10 +67,8 @@ def post_order() -> Response:
     """Take a signed order: 201 when new, 200 when told before, 409 when it contradicts itself."""
     shop = secret_shop()
     check_signature(shop)
-    document = json_body()
-    fact = parse_order(document, shop=shop, received_at=services().now())
-    is_new = record_order(fact, document, database=services().database, stream=services().state)
-    return json_response({"order_id": fact.order_id, "new": is_new}, 201 if is_new else 200)
+    fact = parse_order(json_body(), shop=shop, received_at=services().now())
+    return _record(shop, fact, {"order_id": fact.order_id})
 
 
 @blueprint.post("/v1/refunds")
@@ -63,7 +76,35 @@ def post_refund() -> Response:
     """Take a signed refund; same answers as for an order."""
     shop = secret_shop()
     check_signature(shop)
-    document = json_body()
-    fact = parse_refund(document, shop=shop, received_at=services().now())
-    is_new = record_order(fact, document, database=services().database, stream=services().state)
-    return json_response({"refund_id": fact.fact_id, "new": is_new}, 201 if is_new else 200)
+    fact = parse_refund(json_body(), shop=shop, received_at=services().now())
+    return _record(shop, fact, {"refund_id": fact.fact_id})
+
+
+def _record(shop: Shop, fact: OrderFact, name: dict[str, object]) -> Response:
+    message = message_key(shop, request.headers["webhook-id"])
+
+    def carry_out(remember: Remember) -> tuple[int, object]:
+        def in_transaction(connection: sa.Connection, recorded: Recorded) -> None:
+            if not recorded.conflicts:
+                remember(connection, *_answer(name, recorded))
+
+        recorded = record_facts(
+            [fact],
+            database=services().database,
+            stream=services().state,
+            in_transaction=in_transaction,
+        )
+        if recorded.conflicts:
+            raise InvalidInputError(
+                f"{fact.kind.value} {fact.fact_id!r}, revision {fact.revision}, is already stored "
+                "with other contents; an edit carries a higher revision",
+                code="order-conflict",
+            )
+        return _answer(name, recorded)
+
+    return answer_once([*idempotency_key(shop), message], carry_out)
+
+
+def _answer(name: dict[str, object], recorded: Recorded) -> tuple[int, object]:
+    is_new = bool(recorded.new)
+    return (201 if is_new else 200), {**name, "new": is_new}

@@ -40,8 +40,22 @@ export function readEvent(name, told) {
   if (told.search_term) fact.search_term = String(told.search_term).slice(0, 200);
   const category = told.category ?? told.items?.[0]?.item_category;
   if (typeof category === "string") fact.category = category;
+  for (const [ours, theirs] of LINKS) {
+    if (told[theirs]) fact[ours] = String(told[theirs]).slice(0, 200);
+  }
   return fact;
 }
+
+/**
+ * What the shop's order will carry too, so that it finds the visitor. Of an address only the hash.
+ * @type {["cart_token" | "checkout_id" | "email_sha256", string][]}
+ */
+const LINKS = [
+  ["cart_token", "cart_id"],
+  ["cart_token", "cart_token"],
+  ["checkout_id", "checkout_id"],
+  ["email_sha256", "email_sha256"],
+];
 
 /** What the widget understands; the last two only tell what the cart holds. */
 const TYPES = new Set([

@@ -17,6 +17,9 @@ export interface Fact {
   category?: string;
   placement?: string;
   slate_id?: string;
+  cart_token?: string;
+  checkout_id?: string;
+  email_sha256?: string;
 }
 
 /** An event as the server takes it. */

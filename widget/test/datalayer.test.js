@@ -27,6 +27,13 @@ test("reads gtag's arguments objects", () => {
   assert.equal(fact.items[0].item_id, "A1");
 });
 
+test("passes on what links an order to the visitor", () => {
+  const told = { transaction_id: "7", cart_id: "c-1", checkout_id: 88, email: "ann@example.com" };
+  const fact = readEntry(gtag("event", "purchase", told));
+  assert.deepEqual([fact.cart_token, fact.checkout_id], ["c-1", "88"]);
+  assert.equal(JSON.stringify(fact).includes("ann@"), false);
+});
+
 test("reads searches under both of GA4's names", () => {
   for (const event of ["search", "view_search_results"]) {
     const fact = readEntry({ event, search_term: "oak table" });

@@ -102,20 +102,21 @@ test("one event goes by itself after a while", async () => {
   await requests(1, () => !waiting());
 });
 
-test("an id leaves whether it was accepted or rejected, once it is named", async () => {
+test("an id leaves whether it was accepted, rejected or shed, once it is named", async () => {
   answers = [
     (response, { events }) =>
       reply(response, 202, {
         events: [
           { event_id: events[0].event_id, status: "accepted" },
           { event_id: events[1].event_id, status: "rejected", code: "unknown-item" },
+          { event_id: events[2].event_id, status: "shed", code: "overloaded" },
         ],
       }),
   ];
   const { add, waiting } = open();
   const ids = add(5);
   await requests(2, () => !waiting());
-  assert.deepEqual(received[1].events.map((event) => event.event_id), ids.slice(2));
+  assert.deepEqual(received[1].events.map((event) => event.event_id), ids.slice(3));
 });
 
 for (const [name, answer] of [
