@@ -4,6 +4,7 @@ Control data has no protocol of its own: SQLAlchemy Core is the seam, and the UR
 server.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,19 +18,73 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedEvent:
+    """An acknowledged event that cannot be stored as it is.
+
+    Attributes:
+        shop_id: The shop it names; empty when it cannot be read.
+        event_id: Its id; empty when it cannot be read.
+        code: Stable machine-readable reason.
+        detail: One sentence on it.
+        payload: A stream entry with this event alone, for when it can be stored after all.
+    """
+
+    shop_id: str
+    event_id: str
+    code: str
+    detail: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class StreamEntry:
     """One acknowledged HTTP request's events.
 
     Attributes:
-        position: Place in the stream; grows strictly, never reused.
-        events: Events of the request; empty when `damaged` says why they cannot be read.
+        position: Place in the stream; grows strictly within an epoch, never reused.
+        events: Events of the request; empty when `damaged` says why none can be read.
         raw: The stored bytes, for the rejection record.
+        refused: Events of the request that cannot be read, while others can.
     """
 
     position: int
     events: tuple[Event, ...]
     raw: bytes
     damaged: str = ""
+    refused: tuple[RefusedEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in the stream.
+
+    Attributes:
+        entries: Entries not yet trimmed.
+        oldest_seconds: Age of the oldest; 0 when none waits.
+    """
+
+    entries: int
+    oldest_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DayContent:
+    """What the event log holds of one day of one shop.
+
+    Attributes:
+        events: Number of events, each once.
+        sha256: Hash of the events, whatever files they lie in.
+        copies: Copies that were removed.
+        log_version: Version of the log in which this holds.
+        layout: See `EventLog.day_layouts`.
+    """
+
+    day: dt.date
+    events: int
+    sha256: str
+    copies: int
+    log_version: int
+    layout: str
 
 
 class PathKind(StrEnum):
@@ -90,12 +145,42 @@ class EventStream(Protocol):
         """
         ...
 
-    def trim(self, through: int) -> None:
-        """Forget entries up to and including position `through`."""
+    def epoch(self) -> str:
+        """Return the name of the stretch in which positions grow and can be compared.
+
+        Another server, a restart or replaced data begin another one, with positions of its own.
+        """
+        ...
+
+    def trim(self, through: int, epoch: str = "") -> None:
+        """Forget entries up to and including position `through`.
+
+        Raises:
+            InconsistentError: `epoch` is given and over; nothing was forgotten.
+        """
         ...
 
     def pending(self) -> int:
         """Return the number of entries not yet trimmed."""
+        ...
+
+    def backlog(self) -> Backlog:
+        """Return how much waits, and how long already."""
+        ...
+
+    def claim(self, owner: str, seconds: float) -> str:
+        """Let `owner` read alone for the next `seconds`, unless another does; return who reads.
+
+        Saves others the work; that nothing is stored twice does not depend on it.
+        """
+        ...
+
+    def release(self, owner: str) -> None:
+        """End a claim, so that the next one may read at once."""
+        ...
+
+    def payload(self, event: Event) -> bytes:
+        """Return a stream entry with this event alone, for its rejection record."""
         ...
 
 
@@ -162,6 +247,10 @@ class EventLog(Protocol):
         """
         ...
 
+    def check(self, events: Sequence[Event]) -> None:
+        """Raise InvalidInputError when one of the events can never be stored; stores nothing."""
+        ...
+
     def append_table(self, table: "pa.Table", writer: str, position: int) -> None:
         """Append rows that are columns already; otherwise as `append`.
 
@@ -177,6 +266,26 @@ class EventLog(Protocol):
         """
         ...
 
+    def rows_by_shop(self) -> dict[str, int]:
+        """Return how many rows the log has for each shop, copies included, without reading them."""
+        ...
+
     def compact(self) -> None:
         """Merge small files; safe beside readers and writers."""
+        ...
+
+    def day_layouts(self, shop_id: str) -> dict[dt.date, str]:
+        """Return each day's layout: as long as it is the same, so are the day's events."""
+        ...
+
+    def seal(self, shop_id: str, days: Sequence[dt.date]) -> list[DayContent]:
+        """Leave each event of these days once, in one file a day, and tell what they hold.
+
+        Raises:
+            UnavailableError: Events came meanwhile; call again.
+        """
+        ...
+
+    def drop(self, shop_id: str, days: Sequence[dt.date]) -> None:
+        """Remove all events of these days."""
         ...

@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from recommender.errors import InvalidInputError
-from recommender.records import Event, EventItem, EventType, Source
+from recommender.ports import RefusedEvent
+from recommender.records import ADDED_FIELDS, Event, EventItem, EventType, Source
 
 VERSION = 1
 
@@ -29,7 +30,10 @@ _TEXTS = (
     "search_term",
     "session",
     "page",
+    "bot",
 )
+# What waits in the stream while a new release starts lacks the fields that came with it.
+_ADDED = dict.fromkeys(ADDED_FIELDS, "")
 
 
 def encode_events(events: Sequence[Event]) -> bytes:
@@ -55,16 +59,50 @@ def decode_events(raw: bytes) -> tuple[Event, ...]:
     Raises:
         InvalidInputError: The bytes are not what `encode_events` makes.
     """
+    events, refused = decode_entry(raw)
+    if refused:
+        raise InvalidInputError(refused[0].detail, code=refused[0].code)
+    return events
+
+
+def decode_entry(raw: bytes) -> tuple[tuple[Event, ...], tuple[RefusedEvent, ...]]:
+    """Return the readable events in `raw`, and what is wrong with the others.
+
+    Raises:
+        InvalidInputError: Nothing of it can be read.
+    """
     try:
         body = orjson.loads(raw)
         if not isinstance(body, dict) or body.get("v") != VERSION:
             raise ValueError(f"not a version {VERSION} entry")
-        return tuple(_event(told) for told in body["events"])
+        told = body["events"]
+        if not isinstance(told, list):
+            raise TypeError("events are no list")
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidInputError(f"unreadable entry: {error}", code="damaged-entry") from error
+    events, refused = [], []
+    for one in told:
+        try:
+            events.append(_event(one))
+        except (ValueError, KeyError, TypeError, ArithmeticError, AttributeError) as error:
+            refused.append(_refused(one, str(error)))
+    return tuple(events), tuple(refused)
+
+
+def _refused(told: Any, detail: str) -> RefusedEvent:
+    named = told if isinstance(told, dict) else {}
+    shop_id, event_id = named.get("shop_id"), named.get("event_id")
+    return RefusedEvent(
+        shop_id if isinstance(shop_id, str) else "",
+        event_id if isinstance(event_id, str) else "",
+        "damaged-event",
+        f"unreadable event: {detail}",
+        orjson.dumps({"v": VERSION, "events": [told]}),
+    )
 
 
 def _event(told: Mapping[str, Any]) -> Event:
+    told = {**_ADDED, **told}
     if told.keys() != _FIELDS:
         raise ValueError(f"fields differ: {sorted(told.keys() ^ _FIELDS)}")
     return Event(

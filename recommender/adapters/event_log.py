@@ -7,32 +7,48 @@ stream.
 """
 
 import contextlib
-import os
-import tempfile
+import datetime as dt
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    Schema,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from recommender.adapters import event_days
 from recommender.adapters.delta_sync import (
     MAX_UNSYNCED_COMMITS,
     discard_torn_commits,
     sync_commits,
 )
 from recommender.adapters.event_rows import check_rows, events_to_table
+from recommender.adapters.event_sql import (
+    COLUMNS,
+    NO_ROWS,
+    open_duckdb,
+    quoted,
+    with_all_columns,
+)
+from recommender.crash_points import crash_point
 from recommender.errors import InconsistentError, InvalidInputError, UnavailableError
 from recommender.events.columns import EVENT_SCHEMA
+from recommender.ports import DayContent
 from recommender.records import Event
 
 if TYPE_CHECKING:
+    import duckdb
     from ibis.expr.types import Table
 
 _PARTITIONS = ["shop_id", "day"]
@@ -113,6 +129,10 @@ class DeltaEventLog:
         """
         self.append_table(events_to_table(events), writer, position)
 
+    def check(self, events: Sequence[Event]) -> None:
+        """Raise InvalidInputError when one of the events can never be stored; stores nothing."""
+        check_rows(events_to_table(events))
+
     def append_table(self, table: pa.Table, writer: str, position: int) -> None:
         """Append rows that are columns already; otherwise as `append`.
 
@@ -123,7 +143,7 @@ class DeltaEventLog:
         """
         check_rows(table)
         with self._lock, self._delta_errors():
-            log = self._table or self._refreshed() or self._create()
+            log = _evolved(self._table or self._refreshed() or self._create())
             committed = log.transaction_version(writer) or 0
             if position <= committed:
                 raise InconsistentError(
@@ -139,6 +159,7 @@ class DeltaEventLog:
                     app_transactions=[Transaction(writer, position)]
                 ),
             )
+            crash_point("ingest-committed")
             self._sync(log)
 
     def events(self, shop_id: str) -> "Table":
@@ -153,9 +174,8 @@ class DeltaEventLog:
         with self._lock, self._delta_errors():
             backend = self._backend()
             log = self._refreshed()
-            source = _NO_ROWS if log is None else self._source(log, shop_id, backend)
-        columns = ", ".join(_quoted(name, '"') for name in EVENT_SCHEMA.names)
-        rows: Table = backend.sql(f"SELECT {columns} FROM {source}", schema=_SCHEMA)  # noqa: S608
+            source = NO_ROWS if log is None else self._source(log, shop_id, backend)
+        rows: Table = backend.sql(f"SELECT {COLUMNS} FROM {source}", schema=_SCHEMA)  # noqa: S608
         copy = ibis.row_number().over(group_by=_EVENT_KEY, order_by=_FIRST_RECEIVED)
         return rows.filter(copy == 0)
 
@@ -183,10 +203,69 @@ class DeltaEventLog:
             except TableNotFoundError:
                 return
             log.optimize.compact(writer_properties=_WRITER)
+            crash_point("compact-merged")
             log.create_checkpoint()
             self._sync_since(log.version() - MAX_UNSYNCED_COMMITS, log)
+            crash_point("compact-noted")
             log.cleanup_metadata()
             log.vacuum(dry_run=False, full=True)
+
+    def day_layouts(self, shop_id: str) -> dict[dt.date, str]:
+        """Return for each day with events a hash of its files' names.
+
+        Raises:
+            UnavailableError: The log cannot be read.
+        """
+        with self._lock, self._delta_errors():
+            log = self._refreshed()
+            return {} if log is None else event_days.layouts(log, shop_id)
+
+    def seal(self, shop_id: str, days: Sequence[dt.date]) -> list[DayContent]:
+        """Leave each event of these days once, in one file a day, and tell what they hold.
+
+        Safe beside readers and writers; an interrupted call leaves every event in place.
+
+        Raises:
+            UnavailableError: Events of these days were stored meanwhile, or the log does not
+                answer; call again.
+        """
+        with self._lock:
+            connection = self._backend().con
+        with self._delta_errors():
+            log = _evolved(DeltaTable(self._uri))
+            order = ", ".join(_FIRST_RECEIVED)
+            copies = event_days.merge_days(
+                log,
+                shop_id,
+                days,
+                source=self._days_source,
+                connection=connection,
+                first_copy=order,
+                writer=_WRITER,
+            )
+            self._sync_since(log.version() - MAX_UNSYNCED_COMMITS, log)
+            content = event_days.read_content(
+                self._days_source(log, shop_id, days), connection, order
+            )
+            layouts = event_days.layouts(log, shop_id)
+        return [
+            DayContent(day, *content[day], copies.get(day, 0), log.version(), layouts[day])
+            if day in content
+            else event_days.empty_day(day, log.version())
+            for day in days
+        ]
+
+    def drop(self, shop_id: str, days: Sequence[dt.date]) -> None:
+        """Remove all events of these days; what reads them already may go on for a day.
+
+        Raises:
+            UnavailableError: Events of these days were stored meanwhile; call again.
+        """
+        if days:
+            with self._delta_errors():
+                log = DeltaTable(self._uri)
+                log.delete(event_days.days_predicate(shop_id, days))
+                self._sync_since(log.version() - MAX_UNSYNCED_COMMITS, log)
 
     def _refreshed(self) -> DeltaTable | None:
         if self._table is None:
@@ -240,28 +319,47 @@ class DeltaEventLog:
         backend = getattr(self._of_thread, "backend", None)
         if backend is None:
             if self._duckdb is None:
-                self._duckdb = _open_duckdb()
+                self._duckdb = open_duckdb()
             backend = ibis.duckdb.from_connection(self._duckdb.cursor())
             self._of_thread.backend = backend
         return backend
 
-    def _source(self, log: DeltaTable, shop_id: str, backend: Any) -> str:
-        of_shop = pc.field("partition.shop_id") == shop_id
-        paths = _files(log).filter(of_shop).column("path").to_pylist()
+    def _days_source(self, log: DeltaTable, shop_id: str, days: Sequence[dt.date]) -> str:
+        with self._lock:
+            source = self._source(log, shop_id, self._backend(), days)
+        named = ", ".join(quoted(day.isoformat(), "'") for day in days)
+        return f"(SELECT {COLUMNS} FROM {source} WHERE day IN ({named}))"  # noqa: S608
+
+    def _source(
+        self, log: DeltaTable, shop_id: str, backend: Any, days: Sequence[dt.date] | None = None
+    ) -> str:
+        wanted = pc.field("partition.shop_id") == shop_id
+        if days is not None:
+            wanted &= pc.field("partition.day").isin(days)
+        paths = _files(log).filter(wanted).column("path").to_pylist()
         if not paths:
-            return _NO_ROWS
+            return NO_ROWS
         if self._folder is None:
             # DuckDB would need an extension for object stores; the Delta library reads them.
             name = f"lake_{shop_id}"
             dataset = log.to_pyarrow_dataset(file_pruning_predicate=[("shop_id", "=", shop_id)])
             backend.con.register(name, dataset)
-            return _quoted(name, '"')
+            return with_all_columns(quoted(name, '"'))
         # Delta's paths are URLs: quoted once more than the names on disk.
-        files = ", ".join(_quoted(str(self._folder / unquote(path)), "'") for path in paths)
-        return (
-            f"read_parquet([{files}], hive_partitioning = true, "
+        files = ", ".join(quoted(str(self._folder / unquote(path)), "'") for path in paths)
+        return with_all_columns(
+            f"read_parquet([{files}], hive_partitioning = true, union_by_name = true, "
             "hive_types = {'shop_id': VARCHAR, 'day': DATE})"
         )
+
+
+def _evolved(log: DeltaTable) -> DeltaTable:
+    """Add the columns that a table of an earlier release lacks; null in its rows means empty."""
+    known = {field.name for field in log.schema().fields}
+    missing = [field for field in EVENT_SCHEMA if field.name not in known]
+    if missing:
+        log.alter.add_columns(Schema.from_arrow(pa.schema(missing)).fields)
+    return log
 
 
 def _files(log: DeltaTable) -> pa.Table:
@@ -277,37 +375,3 @@ def _local_folder(uri: str) -> Path | None:
             f"The lake's path may not contain {' '.join(sorted(unusable))}", code="lake-path"
         )
     return Path(uri).absolute()
-
-
-def _open_duckdb() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(
-        ":memory:",
-        config={
-            "threads": os.cpu_count() or 1,
-            "memory_limit": "50%",
-            "temp_directory": str(Path(tempfile.gettempdir()) / f"recommender-{os.getpid()}"),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        },
-    )
-
-
-def _quoted(text: str, mark: str) -> str:
-    return mark + text.replace(mark, mark * 2) + mark
-
-
-def _no_rows() -> str:
-    types = {
-        "items": "STRUCT(item_id VARCHAR, quantity INTEGER, price_minor BIGINT)[]",
-        "occurred_at": "TIMESTAMPTZ",
-        "received_at": "TIMESTAMPTZ",
-        "day": "DATE",
-        "stratum": "INTEGER",
-    }
-    nulls = ", ".join(
-        f'CAST(NULL AS {types.get(name, "VARCHAR")}) AS "{name}"' for name in EVENT_SCHEMA.names
-    )
-    return f"(SELECT {nulls} WHERE false)"
-
-
-_NO_ROWS = _no_rows()

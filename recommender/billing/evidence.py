@@ -1,7 +1,7 @@
 """All that one month's bill depends on, as a record and as the CSV that travels inside the invoice.
 
 Pure. The CSV opens in a spreadsheet: lines that start with `#` are the terms, below them stands
-one row per day, stratum and arm.
+one row per day, stratum and arm. No text in it can become a formula.
 """
 
 import csv
@@ -15,6 +15,7 @@ from typing import Any
 from recommender.billing.months import Month, month_of, parse_month
 from recommender.errors import InvalidInputError
 from recommender.records import Arm, Contract, DailySum, Stratum
+from recommender.shops.spreadsheet import cell_text, safe_cell
 
 _VERSION = "recommender evidence 1"
 
@@ -28,6 +29,16 @@ class Billed:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedRevision:
+    """A day of the event log as it was when the month closed; see docs/sealed-days.md."""
+
+    day: dt.date
+    revision: int
+    events: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """The facts of a bill.
 
@@ -36,6 +47,7 @@ class Evidence:
         sums: Daily sums from the contract's first day through `through`.
         billed: Earlier statements under this contract version.
         last_click_minor: Revenue that last-click attribution would claim; shown, never billed.
+        sealed: Days of the event log that the sums were made from.
     """
 
     shop_id: str
@@ -46,6 +58,7 @@ class Evidence:
     sums: tuple[DailySum, ...]
     billed: tuple[Billed, ...]
     last_click_minor: int
+    sealed: tuple[SealedRevision, ...] = ()
 
     @property
     def month(self) -> Month:
@@ -54,6 +67,7 @@ class Evidence:
 
 
 _SUM_FIELDS = tuple(field.name for field in dataclasses.fields(DailySum))
+_LISTED = {"stratum", "billed", "sealed"}
 _TERMS = ("shop_id", "timezone", "through", "last_click_minor")
 
 
@@ -66,7 +80,8 @@ def write_evidence(evidence: Evidence) -> bytes:
 
 def _lines(rows: Iterable[Iterable[Any]]) -> list[str]:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    safe_rows = ([safe_cell(value) for value in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows(safe_rows)
     return text.getvalue().splitlines()
 
 
@@ -80,6 +95,8 @@ def _terms(evidence: Evidence) -> Iterator[list[Any]]:
         yield ["stratum", stratum.stratum, stratum.salt, share_ppm, starts_at]
     for billed in evidence.billed:
         yield ["billed", billed.month, billed.amount_minor]
+    for sealed in evidence.sealed:
+        yield ["sealed", sealed.day, sealed.revision, sealed.events, sealed.sha256]
 
 
 def read_evidence(data: bytes) -> Evidence:
@@ -90,7 +107,10 @@ def read_evidence(data: bytes) -> Evidence:
     """
     try:
         lines = data.decode().splitlines()
-        terms = list(csv.reader(line[2:] for line in lines if line.startswith("# ")))
+        terms = [
+            [cell_text(cell) for cell in row]
+            for row in csv.reader(line[2:] for line in lines if line.startswith("# "))
+        ]
         table = csv.DictReader(line for line in lines if not line.startswith("# "))
         if terms[0] != [_VERSION] or table.fieldnames != list(_SUM_FIELDS):
             raise ValueError("unknown version")
@@ -102,7 +122,7 @@ def read_evidence(data: bytes) -> Evidence:
 
 
 def _evidence(terms: list[list[str]], table: Iterable[dict[str, str]]) -> Evidence:
-    named = {row[0]: row[1] for row in terms if row[0] not in {"stratum", "billed"}}
+    named = {row[0]: row[1] for row in terms if row[0] not in _LISTED}
     shop_id = named["shop_id"]
     return Evidence(
         shop_id=shop_id,
@@ -119,6 +139,11 @@ def _evidence(terms: list[list[str]], table: Iterable[dict[str, str]]) -> Eviden
             Billed(parse_month(row[1]), int(row[2])) for row in terms if row[0] == "billed"
         ),
         last_click_minor=int(named["last_click_minor"]),
+        sealed=tuple(
+            SealedRevision(dt.date.fromisoformat(row[1]), int(row[2]), int(row[3]), row[4])
+            for row in terms
+            if row[0] == "sealed"
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from recommender.billing.archive import (
     read_invoice_numbers,
     read_settlement,
 )
-from recommender.billing.evidence import Evidence
+from recommender.billing.evidence import Evidence, SealedRevision
 from recommender.billing.invoice import InvoiceDocument, draft_invoice
 from recommender.billing.ledger import invoice_postings
 from recommender.billing.months import Month, parse_month
@@ -22,15 +23,19 @@ from recommender.billing.numbering import lock_series, take_number
 from recommender.billing.pricing import price
 from recommender.billing.statement import build_statement, canonical_json, sha256
 from recommender.billing.vendor import VENDOR, Vendor
+from recommender.crash_points import crash_point
 from recommender.errors import InvalidInputError, NotFoundError, UnavailableError
+from recommender.events.sealing import seal_days
 from recommender.ports import EventLog
 from recommender.records import Contract, Shop
+from recommender.shops.audit import record_audit
 from recommender.shops.registry import current_contract
-from recommender.uplift.days import local_day
+from recommender.uplift.days import local_day, window
 from recommender.uplift.measure import collect
 from recommender.uplift.stored import Measurement
 
 RenderInvoice = Callable[[InvoiceDocument], bytes]
+SEALING_ROUNDS = 3
 
 
 def settle(
@@ -65,9 +70,8 @@ def settle(
         known = _known(connection, shop, closing, contract)
     if known is not None:
         return known
-    measured = collect(
-        shop, event_log=event_log, database=database, contract=contract, through=closing.last_day
-    )
+    measured, sealed = _measure_sealed(shop, closing, contract, event_log, database, now)
+    crash_point("settle-measured")
     with _transaction(database) as connection:
         # The series' row is also what keeps two settlements of one shop apart.
         series = str(local_day(now, vendor.timezone).year)
@@ -75,13 +79,22 @@ def settle(
         known = _known(connection, shop, closing, contract)
         if known is not None:
             return known
-        evidence = _evidence(connection, shop, closing, contract, measured)
+        evidence = _evidence(connection, shop, closing, contract, measured, sealed)
         settlement = _store_statement(connection, shop, evidence, measured, now)
-        if not settlement.amount_minor:
-            return settlement
-        return _store_invoice(
-            connection, shop, evidence, settlement, series, vendor=vendor, render=render_invoice
+        if settlement.amount_minor:
+            settlement = _store_invoice(
+                connection, shop, evidence, settlement, series, vendor=vendor, render=render_invoice
+            )
+        # Last of all: the chain's end stays locked from here to the commit.
+        record_audit(
+            connection,
+            "month.settled",
+            shop_id=shop.shop_id,
+            subject=settlement.month,
+            amount_minor=settlement.amount_minor,
+            invoice=settlement.invoice_number,
         )
+        return settlement
 
 
 def _contract(shop: Shop, month: Month, database: sa.Engine) -> Contract:
@@ -91,6 +104,42 @@ def _contract(shop: Shop, month: Month, database: sa.Engine) -> Contract:
         raise InvalidInputError(
             f"No contract of {shop.name} governs {month}", code="before-contract"
         ) from error
+
+
+def _measure_sealed(
+    shop: Shop,
+    month: Month,
+    contract: Contract,
+    event_log: EventLog,
+    database: sa.Engine,
+    now: dt.datetime,
+) -> tuple[Measurement, tuple[SealedRevision, ...]]:
+    """Measure from sealed days alone, sealing what is not; again if one changes meanwhile."""
+    span = window(contract.starts_on, month.last_day, shop.timezone)
+    last = (span.end - dt.timedelta(microseconds=1)).date()
+    seal = functools.partial(
+        seal_days, shop.shop_id, event_log=event_log, database=database, through=last, now=now
+    )
+    sealed = seal()
+    for _ in range(SEALING_ROUNDS):
+        measured = collect(
+            shop,
+            event_log=event_log,
+            database=database,
+            contract=contract,
+            through=month.last_day,
+            sealed_through=last,
+        )
+        before, sealed = sealed, seal()
+        if [(day.day, day.sha256) for day in sealed] == [(day.day, day.sha256) for day in before]:
+            return measured, tuple(
+                SealedRevision(day.day, day.revision, day.events, day.sha256)
+                for day in sealed
+                if day.day >= span.start.date()
+            )
+    raise UnavailableError(
+        f"Events of {month} or before keep coming; try again later", code="days-changing"
+    )
 
 
 def _known(
@@ -125,6 +174,7 @@ def _evidence(
     month: Month,
     contract: Contract,
     measured: Measurement,
+    sealed: tuple[SealedRevision, ...],
 ) -> Evidence:
     used = {row.stratum for row in measured.sums}
     strata = tuple(stratum for stratum in shop.strata if stratum.stratum in used)
@@ -137,6 +187,7 @@ def _evidence(
         sums=tuple(measured.sums),
         billed=read_billed(connection, shop.shop_id, contract.version),
         last_click_minor=measured.last_click_minor,
+        sealed=sealed,
     )
 
 
@@ -172,6 +223,7 @@ def _store_statement(
             closed_at=settlement.closed_at,
         )
     )
+    crash_point("settle-stated")
     return settlement
 
 
@@ -194,6 +246,7 @@ def _store_invoice(
         references=read_invoice_numbers(connection, shop.shop_id, evidence.contract.version),
         issued_at=settlement.closed_at,
     )
+    crash_point("settle-numbered")
     connection.execute(
         tables.invoices.insert().values(
             number=document.number,
@@ -220,4 +273,5 @@ def _store_invoice(
         for posting in invoice_postings(document)
     ]
     connection.execute(tables.postings.insert(), postings)
+    crash_point("settle-posted")
     return replace(settlement, invoice_number=document.number)

@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from recommender.billing.evidence import Billed, Evidence, write_evidence
+from recommender.billing.evidence import Billed, Evidence, SealedRevision, write_evidence
 from recommender.billing.months import parse_month
 from recommender.billing.pricing import Bill
 from recommender.billing.wording import REASONS, result_sentence
@@ -82,6 +82,7 @@ def figures(evidence: Evidence, bill: Bill) -> dict[str, Any]:
             for billed in evidence.billed
         ],
         "last_click_revenue_minor": evidence.last_click_minor,
+        **_sealed_days(evidence),
         "estimate": None if target.estimate is None else estimate_figures(target.estimate),
         "split": [
             {
@@ -111,6 +112,15 @@ def figures(evidence: Evidence, bill: Bill) -> dict[str, Any]:
     }
 
 
+def _sealed_days(evidence: Evidence) -> dict[str, Any]:
+    """Return [day, revision, events, SHA-256] of each day; the first release told of none."""
+    days = [
+        [sealed.day.isoformat(), sealed.revision, sealed.events, sealed.sha256]
+        for sealed in evidence.sealed
+    ]
+    return {"sealed_days": days} if days else {}
+
+
 def evidence_of(body: Mapping[str, Any]) -> Evidence:
     """Return the evidence that a statement was made from."""
     shop_id = body["shop"]["shop_id"]
@@ -130,6 +140,10 @@ def evidence_of(body: Mapping[str, Any]) -> Evidence:
             for billed in body["billed"]
         ),
         last_click_minor=body["last_click_revenue_minor"],
+        sealed=tuple(
+            SealedRevision(dt.date.fromisoformat(day), *revision)
+            for day, *revision in body.get("sealed_days", [])
+        ),
     )
 
 

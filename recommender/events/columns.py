@@ -23,6 +23,7 @@ EVENT_SCHEMA = pa.schema(
         ("search_term", pa.string()),
         ("session", pa.string()),
         ("page", pa.string()),
+        ("bot", pa.string()),
     ]
 )
 """One row an event, the fields of `records.Event`; only a price inside `items` may be null."""

@@ -2,23 +2,29 @@
 
 The read position lies in the event log, in the same commit as the events behind it; the stream is
 trimmed afterwards. Whatever ends this process, and wherever, the next one goes on from what was
-committed. An entry that cannot be read or stored goes to `rejections` with its bytes and the
-reason, and holds up nobody.
+committed. Positions of one epoch of the stream say nothing in another, so each epoch has its own,
+from 0. What can never be stored goes to `rejections`, each event with its bytes and the reason,
+and holds up nobody.
 """
 
-import re
+import contextlib
+import os
+import platform
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 
 import sqlalchemy as sa
 
-from recommender import tables
+from recommender.crash_points import crash_point
 from recommender.errors import InconsistentError, InvalidInputError, UnavailableError
-from recommender.ports import EventLog, EventStream, StreamEntry
-from recommender.telemetry import EVENTS_TOTAL, STREAM_PENDING, get_logger
+from recommender.events.rejecting import Rejecter, refused_of
+from recommender.events.tombstones import Tombstones
+from recommender.ports import EventLog, EventStream, RefusedEvent, StreamEntry
+from recommender.records import Event
+from recommender.telemetry import EVENTS_TOTAL, get_logger
 
 WRITER = "ingest"
 MAX_EVENTS = 20_000
@@ -29,9 +35,11 @@ BLOCK_MS = 1_000
 # seconds within which an event shall be in the log.
 LINGER_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.1
-MAX_PAUSE_SECONDS = 5.0
-
-_SHOP_ID = re.compile(rb'"shop_id": ?"([^"\\]{1,40})"')
+MAX_PAUSE_SECONDS = 2.0
+# Longer than a round takes, so that a reader at work keeps its claim; others wait as long for one
+# that died.
+CLAIM_SECONDS = 3.0
+STANDBY_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ class IngestReport:
     Attributes:
         entries: Stream entries that are done with, by storing or rejecting.
         events: Events stored.
-        rejected: Entries rejected.
+        rejected: Events rejected; an entry of which nothing can be read counts as one.
         position: Committed position after the round.
         is_full: Whether the round ended at its limit, so that more is waiting.
     """
@@ -64,14 +72,19 @@ def run(
 ) -> None:
     """Ingest until `stop` is set; finishes the batch in hand.
 
-    A stream, log or database that does not answer is waited for; so is another ingester under
-    the same name, which takes turns with this one.
+    A stream, log or database that does not answer is waited for. Of several ingesters one works
+    and the others stand by; when it ends, however, another goes on within `STANDBY_SECONDS`, and
+    when its machine ends within `CLAIM_SECONDS` besides.
     """
-    log = get_logger()
-    pause_seconds = FIRST_PAUSE_SECONDS
+    owner = f"{platform.node()}:{os.getpid()}:{threading.get_ident()}"
+    pause_seconds, tombstones = FIRST_PAUSE_SECONDS, Tombstones(database)
     while not stop.is_set():
         started = monotonic()
         try:
+            reader = stream.claim(owner, CLAIM_SECONDS)
+            if reader != owner:
+                _stand_by(reader, stream, stop)
+                continue
             report = ingest_once(
                 stream,
                 event_log,
@@ -80,16 +93,37 @@ def run(
                 now=now,
                 limit=MAX_ENTRIES,
                 block_ms=BLOCK_MS,
+                tombstones=tombstones,
             )
-            STREAM_PENDING.set(stream.pending())
         except (UnavailableError, InconsistentError, sa.exc.OperationalError) as error:
-            log.warning("ingest-waits", reason=str(error), seconds=pause_seconds)
+            get_logger().warning("ingest-waits", reason=str(error), seconds=pause_seconds)
             stop.wait(pause_seconds)
             pause_seconds = min(pause_seconds * 2, MAX_PAUSE_SECONDS)
             continue
         pause_seconds = FIRST_PAUSE_SECONDS
         if report.entries and not report.is_full:
             stop.wait(max(0.0, started + LINGER_SECONDS - monotonic()))
+    with contextlib.suppress(UnavailableError):
+        stream.release(owner)
+
+
+def _stand_by(reader: str, stream: EventStream, stop: threading.Event) -> None:
+    """Wait a little for the one who reads; not at all for a process of this machine that died."""
+    node, pid, _ = reader.rsplit(":", 2)
+    if node == platform.node() and not _is_alive(int(pid)):
+        stream.release(reader)
+    else:
+        stop.wait(STANDBY_SECONDS)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def ingest_once(
@@ -101,6 +135,7 @@ def ingest_once(
     now: Callable[[], datetime],
     limit: int,
     block_ms: int,
+    tombstones: Tombstones | None = None,
 ) -> IngestReport:
     """Read what follows the committed position, store it, and trim the stream.
 
@@ -112,24 +147,47 @@ def ingest_once(
         now: Clock.
         limit: Most entries in this round; about `MAX_EVENTS` events end it earlier.
         block_ms: Longest wait for a first entry.
+        tombstones: Who was erased, as far as this process knows already.
 
     Raises:
         UnavailableError: Stream or log does not answer; call again later.
-        InconsistentError: Another process ingests under this name; call again later.
+        InconsistentError: Another process ingests under this name, or the stream was replaced;
+            call again later.
     """
+    epoch = stream.epoch()
+    writer = writer_in(epoch, writer)
     after = event_log.committed_position(writer)
     if after:
         # An earlier run may have ended between its commit and this.
-        stream.trim(after)
+        stream.trim(after, epoch)
     entries, is_full = _gather(stream, after, limit, block_ms)
     if not entries:
         return IngestReport(0, 0, 0, after, is_full=False)
-    rejected = _store(entries, event_log, writer, _Rejecter(database, now))
+    crash_point("ingest-read")
     position = entries[-1].position
-    stream.trim(position)
-    stored = sum(len(entry.events) for entry in entries if entry.position not in rejected)
-    EVENTS_TOTAL.labels("stored", "").inc(stored)
-    return IngestReport(len(entries), stored, len(rejected), position, is_full)
+    rejecter = Rejecter(database, now())
+    for entry in entries:
+        rejecter.reject(refused_of(entry), entry.position)
+    # Asked after reading: what an erasure of this instant misses here, its own sweep finds.
+    told = [event for entry in entries for event in entry.events]
+    events = (tombstones or Tombstones(database)).without_erased(told)
+    EVENTS_TOTAL.labels("erased", "").inc(len(told) - len(events))
+    try:
+        event_log.append(events, writer, position)
+    except InvalidInputError:
+        events, poison = _part(events, stream, event_log)
+        rejecter.reject(poison, position)
+        event_log.append(events, writer, position)
+    crash_point("ingest-synced")
+    stream.trim(position, epoch)
+    crash_point("ingest-trimmed")
+    EVENTS_TOTAL.labels("stored", "").inc(len(events))
+    return IngestReport(len(entries), len(events), rejecter.rejected, position, is_full)
+
+
+def writer_in(epoch: str, writer: str = WRITER) -> str:
+    """Return the name under which the positions of an epoch are committed."""
+    return f"{writer}:{epoch}"
 
 
 def _gather(
@@ -148,68 +206,35 @@ def _gather(
     return entries, True
 
 
-def _store(
-    entries: Sequence[StreamEntry], event_log: EventLog, writer: str, rejecter: "_Rejecter"
-) -> set[int]:
-    """Store or reject all entries, in stream order; return the positions of the rejected."""
-    damaged = [entry for entry in entries if entry.damaged]
-    for entry in damaged:
-        rejecter.reject(entry, "damaged-entry", entry.damaged)
-    events = [event for entry in entries for event in entry.events]
+def _part(
+    events: Sequence[Event], stream: EventStream, event_log: EventLog
+) -> tuple[list[Event], list[RefusedEvent]]:
+    """Part the events that can be stored from those that never can, in stream order."""
+    poison = dict(_find_poison(events, event_log))
+    good = [event for index, event in enumerate(events) if index not in poison]
+    refused = [
+        RefusedEvent(
+            events[index].shop_id,
+            events[index].event_id,
+            error.code,
+            str(error),
+            stream.payload(events[index]),
+        )
+        for index, error in poison.items()
+    ]
+    return good, refused
+
+
+def _find_poison(
+    events: Sequence[Event], event_log: EventLog, first: int = 0
+) -> Iterator[tuple[int, InvalidInputError]]:
+    """Yield place and reason of each event that cannot be stored, halving where one is."""
     try:
-        event_log.append(events, writer, entries[-1].position)
+        event_log.check(events)
     except InvalidInputError as error:
-        return _store_halves(entries, event_log, writer, rejecter, error)
-    return {entry.position for entry in damaged}
-
-
-def _store_halves(
-    entries: Sequence[StreamEntry],
-    event_log: EventLog,
-    writer: str,
-    rejecter: "_Rejecter",
-    error: InvalidInputError,
-) -> set[int]:
-    if len(entries) > 1:
-        middle = len(entries) // 2
-        first = _store(entries[:middle], event_log, writer, rejecter)
-        return first | _store(entries[middle:], event_log, writer, rejecter)
-    (poison,) = entries
-    rejecter.reject(poison, error.code, str(error))
-    event_log.append([], writer, poison.position)
-    return {poison.position}
-
-
-class _Rejecter:
-    def __init__(self, database: sa.Engine, now: Callable[[], datetime]) -> None:
-        self._database = database
-        self._now = now
-
-    def reject(self, entry: StreamEntry, code: str, reason: str) -> None:
-        """Record why an entry is not in the event log; a second time changes nothing."""
-        EVENTS_TOTAL.labels("rejected", code).inc()
-        # PostgreSQL stores no NUL in a text.
-        payload = entry.raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-        row = {
-            "rejection_id": f"stream-{entry.position}",
-            "code": code,
-            "detail": reason[:500],
-            "payload": payload,
-            "received_at": self._now(),
-        }
-        with self._database.begin() as connection:
-            shop_id = _known_shop(connection, entry)
-            tables.insert_ignore(connection, tables.rejections, [{"shop_id": shop_id, **row}])
-        get_logger().error("entry-rejected", shop_id=shop_id, position=entry.position, code=code)
-
-
-def _known_shop(connection: sa.Connection, entry: StreamEntry) -> str | None:
-    """Return the shop that sent an entry; of a damaged one, the shop its bytes still name."""
-    if entry.events:
-        named = entry.events[0].shop_id
-    else:
-        found = _SHOP_ID.search(entry.raw)
-        named = found.group(1).decode("utf-8", "replace") if found else ""
-    shop_id = tables.shops.c.shop_id
-    known: str | None = connection.scalar(sa.select(shop_id).where(shop_id == named))
-    return known
+        if len(events) == 1:
+            yield first, error
+            return
+        middle = len(events) // 2
+        yield from _find_poison(events[:middle], event_log, first)
+        yield from _find_poison(events[middle:], event_log, first + middle)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
+from recommender.events.bots import PREFETCH
 from recommender.records import Arm, EventType
 from recommender.uplift.days import Window
 
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 QUARTER_SECONDS = 900
 
 
+def exposures_within(events: "Table", window: Window) -> "Table":
+    """Return the exposures of known visitors within the window."""
+    return events.filter(
+        events.type == EventType.EXPOSURE.value,
+        events.visitor != "",
+        events.arm.isin([arm.value for arm in Arm]),
+        events.occurred_at >= window.start,
+        events.occurred_at < window.end,
+    )
+
+
 def first_exposures(events: "Table", window: Window) -> "Table":
     """Return one row per exposed visitor: visitor, stratum, arm, exposed_at.
 
@@ -25,18 +37,30 @@ def first_exposures(events: "Table", window: Window) -> "Table":
     arms stays in the first one: leaving such visitors out would bias the result, keeping them only
     dilutes the effect.
     """
-    exposures = events.filter(
-        events.type == EventType.EXPOSURE.value,
-        events.visitor != "",
-        events.arm.isin([arm.value for arm in Arm]),
-        events.occurred_at >= window.start,
-        events.occurred_at < window.end,
-    )
+    exposures = exposures_within(events, window)
     first = ibis.window(group_by="visitor", order_by=["occurred_at", "event_id"])
     ranked = exposures.mutate(place=ibis.row_number().over(first))
     return ranked.filter(ranked.place == 0).select(
         "visitor", "stratum", "arm", exposed_at="occurred_at"
     )
+
+
+def bot_visitors(events: "Table", window: Window) -> "Table":
+    """Return the visitors that are programs: visitor.
+
+    Whoever was flagged once counts in neither arm. The flag was set, and its rule's version stored,
+    when the event was received, whatever its arm; a later version of the rules judges later events
+    only. A page fetched ahead flags its own event, not the person: recommendations may well have
+    browsers fetch more pages ahead in one arm.
+    """
+    flagged = events.filter(
+        events.bot != "",
+        ~events.bot.endswith(f":{PREFETCH}"),
+        events.visitor != "",
+        events.occurred_at >= window.start,
+        events.occurred_at < window.end,
+    )
+    return flagged.select("visitor").distinct()
 
 
 def exposure_counts(exposures: "Table") -> "Table":
@@ -47,16 +71,3 @@ def exposure_counts(exposures: "Table") -> "Table":
         .group_by("quarter", "stratum", "arm")
         .aggregate(visitors=lambda t: t.count())
     )
-
-
-def purchase_links(events: "Table", window: Window) -> "Table":
-    """Return which visitor's browser saw which order first: order_id, visitor."""
-    seen = events.filter(
-        events.type == EventType.PURCHASE.value,
-        events.visitor != "",
-        events.order_id != "",
-        events.occurred_at >= window.start,
-    )
-    first = ibis.window(group_by="order_id", order_by=["occurred_at", "event_id"])
-    ranked = seen.mutate(place=ibis.row_number().over(first))
-    return ranked.filter(ranked.place == 0).select("order_id", "visitor")

@@ -1,7 +1,7 @@
 """Measure a shop (verb): event log and orders → daily sums, behaviour, and what did not count."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 from recommender import tables
 from recommender.errors import InconsistentError
+from recommender.events.link_orders import find_links
+from recommender.events.persons import read_merges
 from recommender.ports import EventLog
 from recommender.records import Arm, Contract, DailySum, OrderKind, Shop
 from recommender.uplift import sales
@@ -22,10 +24,11 @@ from recommender.uplift.behaviour import (
 from recommender.uplift.days import Window, local_day, window
 from recommender.uplift.exposures import (
     QUARTER_SECONDS,
+    bot_visitors,
     exposure_counts,
     first_exposures,
-    purchase_links,
 )
+from recommender.uplift.persons import as_persons, seen_in_both_arms
 from recommender.uplift.revenue import (
     Cell,
     CountedOrder,
@@ -70,12 +73,22 @@ def measure(
 
 
 def collect(
-    shop: Shop, *, event_log: EventLog, database: sa.Engine, contract: Contract, through: dt.date
+    shop: Shop,
+    *,
+    event_log: EventLog,
+    database: sa.Engine,
+    contract: Contract,
+    through: dt.date,
+    sealed_through: dt.date | None = None,
 ) -> Measurement:
     """Compute what `measure` stores, without storing it; arguments as there.
 
     A day's row depends on nothing later than that day, so a measurement through a later day
-    agrees with this one on all days of this one.
+    agrees with this one on all days of this one, unless a visitor turned out to be a program or
+    two browsers to be one person's.
+
+    Args:
+        sealed_through: Last day of the event log (UTC) that is read; None for all of it.
 
     Raises:
         InconsistentError: The contract's currency is not the shop's.
@@ -84,9 +97,13 @@ def collect(
         raise InconsistentError(f"The contract of {shop.shop_id} is in {contract.currency}")
     span = window(contract.starts_on, through, shop.timezone)
     events = event_log.events(shop.shop_id)
+    if sealed_through is not None:
+        events = events.filter(events.day <= sealed_through)
+    merges = _read_merges(shop, span, database)
+    events = as_persons(_of_people(events, span), merges)
     exposures = first_exposures(events, span)
-    facts = _read_facts(shop, span, database)
-    links = _read_links(events, facts, span)
+    facts = _read_facts(shop, span, database, merges)
+    links = _read_links(shop, events, span, database, merges)
     visitors = {fact.visitor or links.get(fact.order_id, "") for fact in facts} - {""}
     revenue = count_revenue(
         facts,
@@ -102,23 +119,41 @@ def collect(
         behaviour=_behave(events, exposures, span, sums, lines, revenue.counted),
         excluded=dict(revenue.excluded),
         last_click_minor=_read_last_click(events, lines, sales.treated(revenue.counted), span),
+        in_both_arms=int(seen_in_both_arms(events, span).to_pyarrow().as_py()),
     )
 
 
-def _read_facts(shop: Shop, span: Window, database: sa.Engine) -> list[MoneyFact]:
+def _of_people(events: "Table", span: Window) -> "Table":
+    bots = bot_visitors(events, span).to_pyarrow()
+    events = events.filter(events.bot == "")
+    return events.anti_join(ibis.memtable(bots), "visitor") if bots.num_rows else events
+
+
+def _read_merges(shop: Shop, span: Window, database: sa.Engine) -> dict[str, str]:
+    with database.connect() as connection:
+        return read_merges(connection, shop.shop_id, before=span.end)
+
+
+def _read_facts(
+    shop: Shop, span: Window, database: sa.Engine, merges: Mapping[str, str]
+) -> list[MoneyFact]:
     rows = tables.orders.c
     query = sa.select(rows.kind, rows.order_id, rows.net_minor, rows.placed_at, rows.visitor).where(
         rows.shop_id == shop.shop_id, rows.placed_at >= span.start, rows.placed_at < span.end
     )
     with database.connect() as connection:
-        return [MoneyFact(OrderKind(row[0]), *row[1:]) for row in connection.execute(query)]
+        found = connection.execute(query).all()
+    return [MoneyFact(OrderKind(row[0]), *row[1:4], merges.get(row[4], row[4])) for row in found]
 
 
-def _read_links(events: "Table", facts: Iterable[MoneyFact], span: Window) -> dict[str, str]:
-    if all(fact.visitor for fact in facts if fact.kind is OrderKind.ORDER):
-        return {}
-    table = purchase_links(events, span).to_pyarrow()
-    return dict(zip(table["order_id"].to_pylist(), table["visitor"].to_pylist(), strict=True))
+def _read_links(
+    shop: Shop, events: "Table", span: Window, database: sa.Engine, merges: Mapping[str, str]
+) -> dict[str, str]:
+    links = find_links(
+        shop.shop_id, events=events, database=database, starts_at=span.start, ends_at=span.end
+    )
+    visitors = {order_id: link.visitor for order_id, link in links.items()}
+    return {order_id: merges.get(visitor, visitor) for order_id, visitor in visitors.items()}
 
 
 def _read_exposures(exposures: "Table", visitors: set[str]) -> dict[str, Exposure]:

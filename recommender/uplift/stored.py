@@ -25,12 +25,19 @@ class Measurement:
         behaviour: How visitors of each arm behaved.
         excluded: Reason → orders that are in neither arm.
         last_click_minor: Revenue that last-click attribution would claim.
+        in_both_arms: Persons exposed in both arms; they count in the one seen first.
     """
 
     sums: list[DailySum]
     behaviour: dict[Arm, Behaviour]
     excluded: dict[str, Excluded]
     last_click_minor: int
+    in_both_arms: int
+
+    @property
+    def in_both_arms_share(self) -> float:
+        """Return the part of all exposed persons who saw both arms."""
+        return self.in_both_arms / max(1, sum(row.visitors for row in self.sums))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ def store_measurement(
     bodies[_NEITHER_ARM] = {
         "excluded": {reason: asdict(orders) for reason, orders in result.excluded.items()},
         "last_click_minor": result.last_click_minor,
+        "in_both_arms": result.in_both_arms,
     }
     sums = [{"shop_id": shop_id, **asdict(row), "arm": row.arm.value} for row in result.sums]
     rows = [
@@ -81,6 +89,8 @@ def read_measurement(connection: sa.Connection, shop_id: str) -> StoredMeasureme
             reason: Excluded(**orders) for reason, orders in neither.body["excluded"].items()
         },
         last_click_minor=neither.body["last_click_minor"],
+        # What an earlier release measured does not say.
+        in_both_arms=neither.body.get("in_both_arms", 0),
         measured_at=neither.measured_at,
     )
 

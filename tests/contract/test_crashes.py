@@ -7,10 +7,11 @@ answer. So at the end every event they sent is acknowledged, and must be stored 
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,11 @@ from event_load import Load, make_event, stored_ids, wait_until
 from recommender.adapters.child_process import end_child, start_child
 from recommender.adapters.database import migrate, open_database
 from recommender.adapters.embedded_server import configure_server, wait_until_ready
+from recommender.adapters.event_codec import encode_events
 from recommender.adapters.event_log import DeltaEventLog
 from recommender.adapters.redis_state import RedisState
-from recommender.events.ingest import WRITER
+from recommender.adapters.redis_stream import position_of
+from recommender.events.ingest import writer_in
 
 INGESTER = Path(__file__).with_name("ingester_process.py")
 
@@ -46,9 +49,13 @@ class Machine:
         wait_until_ready(self.redis_url, child)
         return child
 
-    def start_ingester(self, *fuse: str) -> "subprocess.Popen[bytes]":
+    def start_ingester(self, crash_at: str = "") -> "subprocess.Popen[bytes]":
         places = (self.redis_url, self.lake, self.database_url)
-        return self._start(sys.executable, str(INGESTER), *places, *fuse)
+        return self._start(sys.executable, str(INGESTER), *places, crash_at)
+
+    def committed(self) -> int:
+        """Return the position that was committed for this run of the server."""
+        return self.event_log.committed_position(writer_in(self.state.epoch()))
 
     def _start(self, *argv: str) -> "subprocess.Popen[bytes]":
         self._children.append(start_child(argv, output=self._log))
@@ -119,9 +126,9 @@ def test_an_ingester_killed_at_random_loses_and_doubles_nothing(machine: Machine
     chance = random.Random(2)
     with Load(machine.redis_url, clients=1, batch=2) as load:
         for _ in range(4):
-            before = machine.event_log.committed_position(WRITER)
+            before = machine.committed()
             ingester = machine.start_ingester()
-            wait_until(lambda before=before: machine.event_log.committed_position(WRITER) > before)
+            wait_until(lambda before=before: machine.committed() > before)
             # Not a wait for something: the moment of the kill is the random variable.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 ingester.wait(chance.uniform(0, 0.3))
@@ -133,13 +140,15 @@ def test_an_ingester_killed_at_random_loses_and_doubles_nothing(machine: Machine
     assert sum(machine.event_log.rows_by_shop().values()) == sum(stored.values())
 
 
-@pytest.mark.parametrize("step", ["before-append", "after-append", "after-trim"])
+@pytest.mark.parametrize(
+    "step", ["ingest-read", "ingest-committed", "ingest-synced", "ingest-trimmed"]
+)
 def test_an_ingester_killed_at_a_step_loses_and_doubles_nothing(
     machine: Machine, step: str
 ) -> None:
     machine.start_valkey()
     with Load(machine.redis_url, clients=1) as load:
-        ingester = machine.start_ingester(step, "3")
+        ingester = machine.start_ingester(f"{step}:3")
         assert ingester.wait(30) == -signal.SIGKILL
     # No client sent anything twice here, so even the stored rows are all different.
     assert not load.failures
@@ -152,7 +161,7 @@ def test_an_ingester_killed_at_a_step_loses_and_doubles_nothing(
 def test_a_commit_torn_by_a_power_cut_comes_again_from_the_stream(machine: Machine) -> None:
     machine.start_valkey()
     with Load(machine.redis_url, clients=1) as load:
-        assert machine.start_ingester("after-append", "3").wait(30) == -signal.SIGKILL
+        assert machine.start_ingester("ingest-committed:3").wait(30) == -signal.SIGKILL
     # What a power cut leaves of a file that was written and not yet synced.
     files = Path(machine.lake).glob("events/shop_id=*/*/*.parquet")
     os.truncate(max(files, key=lambda file: file.stat().st_mtime_ns), 0)
@@ -171,6 +180,91 @@ def test_two_ingesters_take_turns(machine: Machine) -> None:
     assert [ingester.poll() for ingester in ingesters] == [None, None]
     assert stored_ids(machine.event_log).keys() == load.acknowledged
     assert machine.event_log.rows_by_shop() == {"shop_a": len(load.acknowledged)}
+
+
+def test_a_killed_ingesters_work_is_taken_over(machine: Machine) -> None:
+    machine.start_valkey()
+    ingesters = {child.pid: child for child in (machine.start_ingester(), machine.start_ingester())}
+    with Load(machine.redis_url, clients=1) as load:
+        for _ in range(3):
+            before = machine.committed()
+            wait_until(lambda before=before: machine.committed() > before)
+            kill(ingesters.pop(reading_one(machine, ingesters)))
+            fresh = machine.start_ingester()
+            ingesters[fresh.pid] = fresh
+    machine.drain()
+    assert stored_ids(machine.event_log).keys() == load.acknowledged
+    assert machine.event_log.rows_by_shop() == {"shop_a": len(load.acknowledged)}
+
+
+def reading_one(machine: Machine, ingesters: Collection[int]) -> int:
+    """Process id of the ingester that works."""
+    found: list[int] = []
+
+    def look() -> bool:
+        with contextlib.closing(redis.Redis.from_url(machine.redis_url)) as client:
+            owner = client.get("events:reader")
+        found[:] = [int(owner.decode().split(":")[1])] if owner else []
+        return bool(found) and found[0] in ingesters
+
+    wait_until(look)
+    return found[0]
+
+
+def test_a_standby_reads_nothing_while_another_works(machine: Machine) -> None:
+    machine.start_valkey()
+    other, third = "elsewhere:1:1", "elsewhere:2:1"
+    assert machine.state.claim(other, 10) == other
+    assert machine.state.claim(other, 10) == other
+    machine.start_ingester()
+    event = make_event()
+    machine.state.accept([event], {})
+    assert machine.state.claim(third, 10) == other
+    machine.state.release(third)
+    assert machine.state.claim(third, 10) == other
+    assert machine.state.pending() == 1
+    machine.state.release(other)
+    machine.drain()
+    assert stored_ids(machine.event_log) == {event.event_id: 1}
+
+
+@pytest.mark.parametrize("left", ["nothing", "a copy of before"])
+def test_a_server_whose_ids_are_lower_than_what_was_read_loses_nothing(
+    machine: Machine, left: str
+) -> None:
+    valkey = machine.start_valkey()
+    early = make_event()
+    machine.state.accept([early], {})
+    folder, copy = machine.folder / "redis", machine.folder / "copy"
+    if left != "nothing":
+        kill(valkey)
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.sock"))
+        valkey = machine.start_valkey()
+    ingester = machine.start_ingester()
+    machine.state.accept([make_event()], {})
+    machine.drain()
+    before = machine.committed()
+    ingester.terminate()
+    assert ingester.wait(30) == 0
+    kill(valkey)
+    shutil.rmtree(folder / "appendonlydir")
+    if left != "nothing":
+        shutil.copytree(copy / "appendonlydir", folder / "appendonlydir")
+    machine.start_valkey()
+    late = [make_event() for _ in range(3)]
+    with contextlib.closing(redis.Redis.from_url(machine.redis_url)) as client:
+        newest = client.xinfo_stream("events")["last-generated-id"] if left != "nothing" else b"0-0"
+        milliseconds = int(newest.split(b"-")[0])
+        for number, event in enumerate(late, start=1):
+            entry_id = f"{milliseconds}-{100 + number}"
+            assert position_of(entry_id) < before
+            client.xadd("events", {"e": encode_events([event])}, id=entry_id)
+    machine.start_ingester()
+    machine.drain()
+    stored = stored_ids(machine.event_log)
+    assert set(stored.values()) == {1}
+    assert {early.event_id, *(event.event_id for event in late)} <= stored.keys()
+    assert len(stored) == 5
 
 
 def test_a_resend_long_after_is_stored_once(machine: Machine) -> None:
@@ -193,7 +287,7 @@ def test_an_ingester_told_to_stop_leaves_nothing_half_done(machine: Machine) -> 
     machine.start_valkey()
     ingester = machine.start_ingester()
     with Load(machine.redis_url, clients=1) as load:
-        wait_until(lambda: machine.event_log.committed_position(WRITER) > 0)
+        wait_until(lambda: machine.committed() > 0)
         ingester.terminate()
         assert ingester.wait(30) == 0
     machine.start_ingester()
@@ -209,7 +303,7 @@ def test_a_cut_end_of_the_append_only_file_costs_only_what_was_cut(machine: Mach
     kill(valkey)
     (newest,) = (machine.folder / "redis" / "appendonlydir").glob("*.incr.aof")
     content = newest.read_bytes()
-    newest.write_bytes(content[:-7])
+    newest.write_bytes(content[: content.rindex(b"XADD") + 40])
     machine.start_valkey()
     assert "truncat" in (machine.folder / "output.log").read_text().lower()
     kept = [event for entry in machine.state.read(0, 100) for event in entry.events]
