@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recommender.events.columns import EVENT_SCHEMA, UTC_TIME
-from recommender.events.identity import derived_event_id, pseudonym
+from recommender.events.identity import customer_pseudonym, derived_event_id, pseudonym
 from recommender.records import EventType, Source
 
 
@@ -66,13 +66,13 @@ def order_rows(shop_id: str, orders: Any) -> Any:
     )
 
 
-def pseudonyms(visitor_key: bytes, visitor_ids: Any, prefix: str = "") -> Any:
-    """Return the keyed hash of every visitor id in a column; empty stays empty."""
+def pseudonyms(visitor_key: bytes, visitor_ids: Any, *, of_customers: bool = False) -> Any:
+    """Return the keyed hash of every id in a column; empty stays empty."""
+    hashed = customer_pseudonym if of_customers else pseudonym
     encoded = pc.dictionary_encode(visitor_ids.cast(pa.string()))
     encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
     hashes = [
-        pseudonym(visitor_key, prefix + visitor_id if visitor_id else "")
-        for visitor_id in encoded.dictionary.to_pylist()
+        hashed(visitor_key, visitor_id or "") for visitor_id in encoded.dictionary.to_pylist()
     ]
     return pc.take(pa.array(hashes, pa.string()), encoded.indices)
 

@@ -8,20 +8,38 @@ import uuid
 LATE_LIMIT = dt.timedelta(days=7)
 AHEAD_LIMIT = dt.timedelta(hours=1)
 
+_MILLISECOND = dt.timedelta(milliseconds=1)
+_LATE_MS = LATE_LIMIT // _MILLISECOND
+_AHEAD_MS = AHEAD_LIMIT // _MILLISECOND
+_DAY_MS = dt.timedelta(days=1) // _MILLISECOND
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_EPOCH_DAY = _EPOCH.toordinal()
+_CUSTOMER = "customer:"
+_BROWSER = "browser:"
+
 
 def pseudonym(visitor_key: bytes, visitor_id: str) -> str:
-    """Return the keyed hash under which a visitor is stored.
+    """Return the keyed hash under which a browser is stored.
 
     Args:
         visitor_key: The shop's key, 32 bytes; without it the hash leads nowhere.
-        visitor_id: The browser's or the shop's own id; empty stays empty.
+        visitor_id: The browser's own id; empty stays empty.
 
     Returns:
         HMAC-SHA256 cut to 128 bits, 32 hexadecimal digits.
     """
-    if not visitor_id:
-        return ""
-    return hmac.new(visitor_key, visitor_id.encode(), hashlib.sha256).hexdigest()[:32]
+    # Whatever a browser calls itself, it never gets the hash of a customer.
+    own = _BROWSER + visitor_id if visitor_id.startswith((_CUSTOMER, _BROWSER)) else visitor_id
+    return _keyed_hash(visitor_key, own) if visitor_id else ""
+
+
+def customer_pseudonym(visitor_key: bytes, customer_id: str) -> str:
+    """Return the keyed hash under which a shop's customer is stored; otherwise as `pseudonym`."""
+    return _keyed_hash(visitor_key, _CUSTOMER + customer_id) if customer_id else ""
+
+
+def _keyed_hash(visitor_key: bytes, text: str) -> str:
+    return hmac.new(visitor_key, text.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def derived_event_id(occurred_at: dt.datetime, *parts: str) -> str:
@@ -40,10 +58,10 @@ def derived_event_id(occurred_at: dt.datetime, *parts: str) -> str:
 
 def id_instant(event_id: str) -> dt.datetime | None:
     """Return the instant inside a UUIDv7, or None for any other UUID."""
-    value = uuid.UUID(event_id)
-    if value.version != 7:
+    milliseconds = _id_milliseconds(event_id)
+    if milliseconds is None:
         return None
-    return dt.datetime.fromtimestamp((value.int >> 80) / 1000, tz=dt.UTC)
+    return dt.datetime.fromtimestamp(milliseconds / 1000, tz=dt.UTC)
 
 
 def partition_day(event_id: str, received_at: dt.datetime) -> dt.date:
@@ -53,7 +71,18 @@ def partition_day(event_id: str, received_at: dt.datetime) -> dt.date:
     time is implausible (older than `LATE_LIMIT`, ahead by more than `AHEAD_LIMIT`, not version 7)
     goes to the day of receipt, and a resend of it is then recognised only within that day.
     """
-    made_at = id_instant(event_id)
-    if made_at is None or not received_at - LATE_LIMIT <= made_at <= received_at + AHEAD_LIMIT:
-        return received_at.date()
-    return made_at.date()
+    milliseconds = _id_milliseconds(event_id)
+    if milliseconds is not None:
+        received_ms = (received_at - _EPOCH) // _MILLISECOND
+        if received_ms - _LATE_MS <= milliseconds <= received_ms + _AHEAD_MS:
+            return dt.date.fromordinal(_EPOCH_DAY + milliseconds // _DAY_MS)
+    return received_at.date()
+
+
+def _id_milliseconds(event_id: str) -> int | None:
+    digits = event_id.replace("-", "")
+    # Version in the 13th digit, variant of RFC 9562 in the 17th: `uuid.UUID` costs ten times as
+    # much, for every event.
+    if len(digits) != 32 or digits[12] != "7" or digits[16] not in "89abAB":
+        return None
+    return int(digits[:12], 16)

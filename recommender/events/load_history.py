@@ -133,7 +133,7 @@ def _names(paths: Sequence[Path]) -> str:
 
 
 def _facts(statements: Any, shop: Shop) -> Any:
-    visitors = pseudonyms(shop.visitor_key, statements["customer"], prefix="customer:")
+    visitors = pseudonyms(shop.visitor_key, statements["customer"], of_customers=True)
     # An export of invoices does not say which order a return belongs to.
     return statements.append_column("visitor", visitors).append_column(
         "order_id", statements["fact_id"]

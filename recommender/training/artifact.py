@@ -166,6 +166,17 @@ class ArtifactStore:
         self.publish(shop_id, earlier)
         return earlier
 
+    def replace(self, shop_id: str, artifact_id: str, new_id: str) -> None:
+        """Let `new_id` stand wherever `artifact_id` did, and remove the latter.
+
+        A process that has it mapped keeps reading it until it looks at the pointers again.
+        """
+        folder = self._folder(shop_id)
+        for name in ("current", "previous", "trained"):
+            if _pointed(folder / name) == artifact_id:
+                _point(folder / name, new_id)
+        shutil.rmtree(self._artifact_folder(shop_id, artifact_id))
+
     def ids(self, shop_id: str) -> list[str]:
         """Return the ids of all artifacts of a shop, oldest first."""
         folder = self._folder(shop_id)
