@@ -10,10 +10,15 @@ import sqlalchemy as sa
 
 from recommender.adapters.database import open_database
 from recommender.adapters.embedded_server import embedded_url
-from recommender.adapters.redis_state import RedisState
+from recommender.adapters.rate_limits import RateLimits
+from recommender.adapters.redis_people import RedisPeople
 from recommender.adapters.secret_file import read_or_make_secret
+from recommender.adapters.spool import Spool
+from recommender.adapters.spooling_state import SpoolingState
+from recommender.adapters.tombstone_file import FILE_NAME, TombstoneFile
 from recommender.catalog.cache import CatalogueCache
 from recommender.config import Settings
+from recommender.crash_points import arm_crash_point
 from recommender.serving.model import Model
 from recommender.serving.models import LoadedModels
 from recommender.serving.warm_up import warm_up
@@ -36,7 +41,8 @@ class Services:
 
     settings: Settings
     database: sa.Engine
-    state: RedisState
+    state: SpoolingState
+    limits: RateLimits
     shops: ShopDirectory
     catalogues: CatalogueCache
     artifacts: ArtifactStore
@@ -51,17 +57,45 @@ class Services:
 
         return DeltaEventLog(self.settings.lake_url, engine=self.settings.engine)
 
+    @cached_property
+    def people(self) -> RedisPeople:
+        """Return single visitors' traces in the hot state."""
+        return RedisPeople(self.settings.redis_url or embedded_url(self.settings.home))
+
+    @cached_property
+    def tombstone_file(self) -> TombstoneFile:
+        """Return the erasures beside the database."""
+        return TombstoneFile(self.settings.home / FILE_NAME)
+
 
 def utc_now() -> dt.datetime:
     """Return the wall clock."""
     return dt.datetime.now(dt.UTC)
 
 
-def bootstrap(settings: Settings, *, now: Callable[[], dt.datetime] = utc_now) -> Services:
-    """Build the services that `settings` name. Opens nothing that a command may not need."""
-    database = open_database(settings.database_url)
+def bootstrap(
+    settings: Settings,
+    *,
+    now: Callable[[], dt.datetime] = utc_now,
+    shops_by_request: bool = False,
+) -> Services:
+    """Build the services that `settings` name. Opens nothing that a command may not need.
+
+    Args:
+        settings: What to build.
+        now: Clock of the process.
+        shops_by_request: As for `open_database`: set in web workers.
+    """
+    arm_crash_point(settings.crash_at, settings.home)
+    database = open_database(settings.database_url, shops_by_request=shops_by_request)
     artifacts = ArtifactStore(settings.home / "artifacts")
     shops, catalogues = ShopDirectory(database), CatalogueCache(database)
+
+    spool = Spool(settings.home / "spool", limit_bytes=settings.spool_mb << 20)
+    # Without an address: the server that `up` runs in this home, if it does.
+    redis_url = settings.redis_url or embedded_url(settings.home)
+    state = SpoolingState(redis_url, spool, read_seconds=settings.slate_budget_ms / 1000)
+    secret = read_or_make_secret(settings.secret_key_file)
 
     def warm_up_shop(shop_id: str, model: Model) -> None:
         warm_up(shops.by_id(shop_id), model, catalogues.get(shop_id), now=now())
@@ -69,8 +103,8 @@ def bootstrap(settings: Settings, *, now: Callable[[], dt.datetime] = utc_now) -
     return Services(
         settings=settings,
         database=database,
-        # Without an address: the server that `up` runs in this home, if it does.
-        state=RedisState(settings.redis_url or embedded_url(settings.home)),
+        state=state,
+        limits=RateLimits(state.add_counts, secret=secret, now=now),
         shops=shops,
         catalogues=catalogues,
         artifacts=artifacts,
@@ -80,6 +114,6 @@ def bootstrap(settings: Settings, *, now: Callable[[], dt.datetime] = utc_now) -
             limit_bytes=settings.model_memory_mb << 20,
             warm_up=warm_up_shop,
         ),
-        secret=read_or_make_secret(settings.secret_key_file),
+        secret=secret,
         now=now,
     )

@@ -31,9 +31,34 @@ SLATE_SECONDS = Histogram(
 FAILED_OPEN_TOTAL = Counter(
     "recommender_failed_open_total", "Faults the shopper did not notice, by part.", ["part"]
 )
+SHED_TOTAL = Counter(
+    "recommender_shed_events_total",
+    "Events of browsers not taken because stream or spool filled up, by shop and type.",
+    ["shop", "type"],
+)
+RATE_LIMITED_TOTAL = Counter(
+    "recommender_rate_limited_total",
+    "Requests refused because their shop or sender sent too many.",
+    ["shop", "limit"],
+)
+SPOOL_BYTES = Gauge(
+    "recommender_spool_bytes",
+    "Events on this machine's disk that are not in the stream yet.",
+    multiprocess_mode="mostrecent",
+)
+STREAM_FULL_SHARE = Gauge(
+    "recommender_stream_full_share",
+    "How full stream or spool is, the fuller of the two; above 0.6 events are shed.",
+    multiprocess_mode="mostrecent",
+)
 STREAM_PENDING = Gauge(
     "recommender_stream_pending_entries",
     "Stream entries not yet in the event log.",
+    multiprocess_mode="mostrecent",
+)
+STREAM_LAG_SECONDS = Gauge(
+    "recommender_stream_lag_seconds",
+    "Age of the oldest stream entry not yet in the event log; 0 when none waits.",
     multiprocess_mode="mostrecent",
 )
 MODELS_LOADED = Gauge(

@@ -1,11 +1,11 @@
 """Stream and hot state in one Redis or Valkey server.
 
 In come accepted events; out go stream entries for the ingester and what the next request must
-know of a visitor. Every write is one MULTI and is never retried here: the caller knows whether
-sending again is safe. Driver errors leave this file as UnavailableError. Must not know what the
-events mean.
+know of a visitor. Every write is one round trip, the stream entry first, and is never retried
+here: the caller knows whether sending again is safe. Driver errors leave this file as
+UnavailableError. Must not know what the events mean.
 
-Keys: `events` the stream (field `e`), `recent:SHOP:VISITOR` list of steps, newest first, each
+Keys: those of `redis_stream`, `recent:SHOP:VISITOR` list of steps, newest first, each
 `ITEM NUL KIND SECONDS` with a letter for the kind, `pages:SHOP:VISITOR` counter,
 `exposed:SHOP:VISITOR:PLACEMENT` flag, `latest:SHOP` list of entries, newest first,
 `catalogues` sorted set of shops by catalogue revision.
@@ -22,10 +22,22 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from recommender.adapters import redis_stream as stream
 from recommender.adapters.event_codec import decode_events, encode_events
-from recommender.adapters.redis_reads import Command, read_together
-from recommender.errors import InconsistentError, InvalidInputError, UnavailableError
-from recommender.ports import PathKind, PathStep, StreamEntry, Visit, VisitorState
+from recommender.adapters.redis_exchange import Command, GroupedExchange, exchange
+from recommender.adapters.visitor_keys import (
+    DAY_SECONDS,
+    devices_key,
+    exposed_key,
+    joined_path,
+    latest_key,
+    packed_step,
+    pages_key,
+    path_of,
+    recent_key,
+)
+from recommender.errors import InvalidInputError, UnavailableError
+from recommender.ports import Backlog, StreamEntry, Visit, VisitorState
 from recommender.records import Event
 
 CONNECT_SECONDS = 0.2
@@ -33,13 +45,15 @@ REPLY_SECONDS = 1.0
 MAX_BLOCK_MS = 10_000
 SETTINGS_CHECK_SECONDS = 30.0
 
-DAY_SECONDS = 86_400
 RECENT_STEPS = 64
 """Steps kept of a path: about fifty items, some of them looked at again."""
 RECENT_SECONDS = 30 * DAY_SECONDS
 PAGES_SECONDS = DAY_SECONDS
 EXPOSED_SECONDS = DAY_SECONDS
 LATEST_EVENTS = 50
+MAX_GLANCES = 100
+GLANCES_A_SECOND = 10
+"""How often the newest events are noted for the shop's technician."""
 
 DURABLE_SETTINGS = {
     "appendonly": "yes",
@@ -47,17 +61,7 @@ DURABLE_SETTINGS = {
     "maxmemory-policy": "noeviction",
 }
 
-_STREAM = "events"
-_FIELD = b"e"
 _CATALOGUES = "catalogues"
-_KINDS = {"v": PathKind.VIEW, "c": PathKind.CART, "o": PathKind.ORDER}
-_LETTERS = {kind: letter for letter, kind in _KINDS.items()}
-
-# A position is the stream id `ms-sequence` as one number below 2⁶³. 42 bits of milliseconds last
-# until the year 2109; 21 bits of sequence because the sequence runs on, within one millisecond,
-# while the server's clock is set back.
-_SEQUENCE_BITS = 21
-_SEQUENCE_MASK = (1 << _SEQUENCE_BITS) - 1
 
 
 class RedisState:
@@ -68,84 +72,120 @@ class RedisState:
     Args:
         redis_url: `unix://`, `redis://` or `rediss://` URL; with an empty one every call raises
             UnavailableError.
+        write_seconds: Longest wait for the answer to a write.
     """
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, *, write_seconds: float = REPLY_SECONDS) -> None:
         self._url = redis_url
+        self._write_seconds = write_seconds
         self._settings_hold_until = 0.0
+        self._glances: dict[str, tuple[float, float]] = {}
+        self._writes = GroupedExchange(lambda: self._writer)
 
     @functools.cached_property
     def _writer(self) -> "redis.Redis":
         # Behind the address may be another server at any moment: each connection is examined
         # before it carries an event.
-        return _open_client(self._url, REPLY_SECONDS, _examine_connection)
+        return open_client(self._url, self._write_seconds, _examine_connection)
 
     @functools.cached_property
     def _client(self) -> "redis.Redis":
-        return _open_client(self._url, REPLY_SECONDS, None)
+        return open_client(self._url, REPLY_SECONDS, None)
 
     @functools.cached_property
     def _reader(self) -> "redis.Redis":
-        return _open_client(self._url, REPLY_SECONDS + MAX_BLOCK_MS / 1000, None)
+        return open_client(self._url, REPLY_SECONDS + MAX_BLOCK_MS / 1000, None)
 
     def accept(self, events: Sequence[Event], visits: Mapping[str, Visit]) -> None:
         """Store events durably, then remember what each visitor just did."""
         entry = encode_events(events)
-        with _driver_errors():
+        commands = entry_commands(events, entry, shown=self._is_shown(events[0].shop_id))
+        for visitor, visit in visits.items():
+            commands += visit_commands(events[0].shop_id, visitor, visit)
+        with driver_errors():
             self._check_settings()
-            pipeline = self._writer.pipeline(transaction=True)
-            _add_entry(pipeline, events, entry)
-            for visitor, visit in visits.items():
-                _remember(pipeline, events[0].shop_id, visitor, visit)
-            pipeline.execute()
+            self._writes.exchange(commands)
+
+    def _is_shown(self, shop_id: str) -> bool:
+        """Tell whether a technician could follow: a busy shop's list would only cost the server."""
+        now = time.monotonic()
+        left, at = self._glances.get(shop_id, (float(MAX_GLANCES), now))
+        left = min(float(MAX_GLANCES), left + (now - at) * GLANCES_A_SECOND)
+        self._glances[shop_id] = (max(left - 1, 0.0), now)
+        return left >= 1
 
     def record_exposure(self, event: Event) -> None:
         """Store the exposure durably and mark the visitor as exposed, together or not at all."""
-        entry = encode_events([event])
-        with _driver_errors():
+        commands = entry_commands([event], encode_events([event]))
+        if event.visitor:
+            key = exposed_key(event.shop_id, event.visitor, event.placement)
+            commands.append(("SET", key, "1", "EX", str(EXPOSED_SECONDS)))
+        with driver_errors():
             self._check_settings()
-            pipeline = self._writer.pipeline(transaction=True)
-            _add_entry(pipeline, [event], entry)
-            if event.visitor:
-                key = _exposed_key(event.shop_id, event.visitor, event.placement)
-                pipeline.set(key, 1, ex=EXPOSED_SECONDS)
-            pipeline.execute()
+            self._writes.exchange([("MULTI",), *commands, ("EXEC",)])
 
     def read(self, after: int, limit: int, block_ms: int = 0) -> list[StreamEntry]:
         """Return at most `limit` entries behind position `after`, oldest first."""
-        with _driver_errors():
-            reply: Any = self._reader.xread(
-                {_STREAM: _stream_id(after)},
-                count=limit,
-                block=min(block_ms, MAX_BLOCK_MS) or None,
-            )
-        return [_entry(stream_id, fields) for _, found in reply for stream_id, fields in found]
+        with driver_errors():
+            return stream.read_entries(self._reader, after, limit, min(block_ms, MAX_BLOCK_MS))
 
-    def trim(self, through: int) -> None:
-        """Forget entries up to and including position `through`."""
-        with _driver_errors():
-            self._client.xtrim(_STREAM, minid=_stream_id(through + 1), approximate=False)
+    def epoch(self) -> str:
+        """Return the name of the stretch in which positions grow and can be compared."""
+        with driver_errors():
+            return stream.read_epoch(self._client)
+
+    def trim(self, through: int, epoch: str = "") -> None:
+        """Forget entries up to and including position `through`, if `epoch` is not over."""
+        with driver_errors():
+            stream.trim_entries(self._client, through, epoch)
 
     def pending(self) -> int:
         """Return the number of entries not yet trimmed."""
-        with _driver_errors():
-            length: Any = self._client.xlen(_STREAM)
+        with driver_errors():
+            length: Any = self._client.xlen(stream.STREAM)
         return int(length)
+
+    def backlog(self) -> Backlog:
+        """Return how much waits, and how long already."""
+        with driver_errors():
+            return stream.read_backlog(self._client)
+
+    def claim(self, owner: str, seconds: float) -> str:
+        """Let `owner` read alone for the next `seconds`, unless another does; return who reads."""
+        with driver_errors():
+            return stream.claim_reading(self._client, owner, seconds)
+
+    def release(self, owner: str) -> None:
+        """End a claim, so that the next one may read at once."""
+        with driver_errors():
+            stream.release_reading(self._client, owner)
+
+    def payload(self, event: Event) -> bytes:
+        """Return a stream entry with this event alone, for its rejection record."""
+        return encode_events([event])
 
     def visitor_state(self, shop_id: str, visitor: str, placement: str) -> VisitorState:
         """Return one visitor's state in one round trip; `visitor` may be empty."""
+        return self._read_visitor(self._client, shop_id, visitor, placement)
+
+    def _read_visitor(
+        self, client: "redis.Redis", shop_id: str, visitor: str, placement: str
+    ) -> VisitorState:
         commands: list[Command] = [("ZSCORE", _CATALOGUES, shop_id)]
         if visitor:
-            exposed_key = _exposed_key(shop_id, visitor, placement)
+            flags = (exposed_key(shop_id, visitor, placement), pages_key(shop_id, visitor))
             commands += [
-                ("LRANGE", _recent_key(shop_id, visitor), "0", str(RECENT_STEPS - 1)),
-                ("MGET", exposed_key, _pages_key(shop_id, visitor)),
+                _read_steps(shop_id, visitor),
+                ("MGET", *flags, devices_key(shop_id, visitor)),
             ]
-        with _driver_errors():
-            revision, *known = read_together(self._client, commands)
-        steps, (exposed, pages) = known or ((), (None, None))
+        with driver_errors():
+            revision, *known = exchange(client, commands)
+            steps, (exposed, pages, devices) = known or ((), (None, None, None))
+            # Only where a customer logged in: what the other browsers saw costs a second trip.
+            others = devices.decode().split(",") if devices else ()
+            elsewhere = others and exchange(client, [_read_steps(shop_id, own) for own in others])
         return VisitorState(
-            recent=_path(steps),
+            recent=joined_path([steps, *elsewhere], RECENT_STEPS) if others else path_of(steps),
             exposed=exposed is not None,
             catalogue_revision=int(revision or 0),
             page_views=int(pages or 0),
@@ -153,19 +193,19 @@ class RedisState:
 
     def announce_catalogue(self, shop_id: str, revision: int) -> None:
         """Tell every worker that the shop's catalogue reached `revision`; it never goes back."""
-        with _driver_errors():
+        with driver_errors():
             self._client.zadd(_CATALOGUES, {shop_id: revision}, gt=True)
 
     def latest_events(self, shop_id: str, limit: int) -> list[Event]:
         """Return the newest accepted events of a shop, newest first; at most 50 are kept."""
-        with _driver_errors():
-            found: Any = self._client.lrange(f"latest:{shop_id}", 0, LATEST_EVENTS - 1)
+        with driver_errors():
+            found: Any = self._client.lrange(latest_key(shop_id), 0, LATEST_EVENTS - 1)
         newest_first = (event for raw in found for event in reversed(_readable(raw)))
         return list(itertools.islice(newest_first, min(limit, LATEST_EVENTS)))
 
     def ping(self) -> None:
         """Raise UnavailableError unless the server answers and its durability settings hold."""
-        with _driver_errors():
+        with driver_errors():
             self._settings_hold_until = 0.0
             self._check_settings()
 
@@ -183,29 +223,16 @@ class _NotDurableError(redis.RedisError):
     """A driver's error, so that the driver gives up the connection on which it is raised."""
 
 
-def position_of(stream_id: str) -> int:
-    """Return the position of a stream id `ms-sequence`; order is kept.
-
-    Raises:
-        InconsistentError: The sequence ran out of its bits, because the server's clock stands
-            far behind its own newest entry.
-    """
-    milliseconds, _, sequence = stream_id.partition("-")
-    if int(sequence) > _SEQUENCE_MASK:
-        raise InconsistentError(
-            f"Stream id {stream_id} has no position: the Redis server's clock went back",
-            code="stream-clock",
-        )
-    return (int(milliseconds) << _SEQUENCE_BITS) | int(sequence)
-
-
-def _stream_id(position: int) -> str:
-    return f"{position >> _SEQUENCE_BITS}-{position & _SEQUENCE_MASK}"
-
-
-def _open_client(
+def open_client(
     url: str, reply_seconds: float, on_connect: Callable[[Any], None] | None
 ) -> "redis.Redis":
+    """Return a client that sends nothing twice.
+
+    Args:
+        url: As for `RedisState`.
+        reply_seconds: Longest wait for a reply.
+        on_connect: Called with each new connection before its first command.
+    """
     if not url:
         raise UnavailableError(
             "No Redis server is named: set RECOMMENDER_REDIS_URL, or run `recommender up`",
@@ -226,7 +253,8 @@ def _open_client(
 
 
 @contextlib.contextmanager
-def _driver_errors() -> Iterator[None]:
+def driver_errors() -> Iterator[None]:
+    """Turn the driver's errors into UnavailableError."""
     try:
         yield
     except _NotDurableError as error:
@@ -262,53 +290,33 @@ def _require_durable(found: Sequence[str]) -> None:
             )
 
 
-def _add_entry(pipeline: Any, events: Sequence[Event], entry: bytes) -> None:
-    pipeline.xadd(_STREAM, {_FIELD: entry})
-    key = f"latest:{events[0].shop_id}"
-    fits = len(events) <= LATEST_EVENTS
-    pipeline.lpush(key, entry if fits else encode_events(events[-LATEST_EVENTS:]))
-    pipeline.ltrim(key, 0, LATEST_EVENTS - 1)
+def entry_commands(events: Sequence[Event], entry: bytes, *, shown: bool = True) -> list[Command]:
+    """Return the commands that store an entry, and show its events to the shop's technician."""
+    commands: list[Command] = [("XADD", stream.STREAM, "*", stream.FIELD, entry)]
+    if events and shown:
+        key = latest_key(events[0].shop_id)
+        fits = len(events) <= LATEST_EVENTS
+        newest = entry if fits else encode_events(events[-LATEST_EVENTS:])
+        commands += [("LPUSH", key, newest), ("LTRIM", key, "0", str(LATEST_EVENTS - 1))]
+    return commands
 
 
-def _remember(pipeline: Any, shop_id: str, visitor: str, visit: Visit) -> None:
+def visit_commands(shop_id: str, visitor: str, visit: Visit) -> Iterator[Command]:
+    """Yield the commands that make the next request know what a visitor just did."""
     if visit.steps:
-        key = _recent_key(shop_id, visitor)
+        key = recent_key(shop_id, visitor)
         # LPUSH of the oldest first leaves the newest in front.
-        pipeline.lpush(key, *map(_packed, visit.steps[-RECENT_STEPS:]))
-        pipeline.ltrim(key, 0, RECENT_STEPS - 1)
-        pipeline.expire(key, RECENT_SECONDS)
+        yield ("LPUSH", key, *map(packed_step, visit.steps[-RECENT_STEPS:]))
+        yield ("LTRIM", key, "0", str(RECENT_STEPS - 1))
+        yield ("EXPIRE", key, str(RECENT_SECONDS))
     if visit.page_views:
-        key = _pages_key(shop_id, visitor)
-        pipeline.incrby(key, visit.page_views)
-        pipeline.expire(key, PAGES_SECONDS)
+        key = pages_key(shop_id, visitor)
+        yield ("INCRBY", key, str(visit.page_views))
+        yield ("EXPIRE", key, str(PAGES_SECONDS))
 
 
-def _packed(step: PathStep) -> str:
-    # No item id has a NUL: events with one are rejected.
-    return f"{step.item_id}\0{_LETTERS[step.kind]}{step.at_seconds}"
-
-
-def _path(packed: Sequence[bytes]) -> tuple[PathStep, ...]:
-    path: dict[tuple[str, PathKind, int], PathStep] = {}
-    for raw in packed:
-        item_id, _, told = raw.decode().partition("\0")
-        # An earlier release kept the bare id.
-        kind = _KINDS[told[0]] if told else PathKind.VIEW
-        at_seconds = int(told[1:]) if told else 0
-        # A page that is loaded again and again is one step, as it is one interaction.
-        path.setdefault(
-            (item_id, kind, at_seconds // DAY_SECONDS), PathStep(item_id, kind, at_seconds)
-        )
-    return tuple(path.values())
-
-
-def _entry(stream_id: bytes, fields: Mapping[bytes, bytes]) -> StreamEntry:
-    position = position_of(stream_id.decode())
-    raw = fields.get(_FIELD, b"")
-    try:
-        return StreamEntry(position, decode_events(raw), raw)
-    except InvalidInputError as error:
-        return StreamEntry(position, (), raw, damaged=str(error))
+def _read_steps(shop_id: str, visitor: str) -> Command:
+    return ("LRANGE", recent_key(shop_id, visitor), "0", str(RECENT_STEPS - 1))
 
 
 def _readable(raw: bytes) -> tuple[Event, ...]:
@@ -316,15 +324,3 @@ def _readable(raw: bytes) -> tuple[Event, ...]:
     with contextlib.suppress(InvalidInputError):
         return decode_events(raw)
     return ()
-
-
-def _recent_key(shop_id: str, visitor: str) -> str:
-    return f"recent:{shop_id}:{visitor}"
-
-
-def _pages_key(shop_id: str, visitor: str) -> str:
-    return f"pages:{shop_id}:{visitor}"
-
-
-def _exposed_key(shop_id: str, visitor: str, placement: str) -> str:
-    return f"exposed:{shop_id}:{visitor}:{placement}"

@@ -1,6 +1,7 @@
 """The HTTP requests that benchmarks send, as a browser on the shop's pages would. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
@@ -54,7 +55,12 @@ def events_request(
         {"event_id": event_id, "type": EventType.VIEW_ITEM.value, "items": [{"item_id": item_id}]}
         for event_id, item_id in zip(event_ids, item_ids, strict=True)
     ]
-    body = orjson.dumps({"visitor_id": visitor_id, "events": events}).decode()
+    return batch_request(shop, {"visitor_id": visitor_id, "events": events})
+
+
+def batch_request(shop: Shop, batch: Mapping[str, Any]) -> str:
+    """Return the request by which a browser sends a batch of events."""
+    body = orjson.dumps(batch).decode()
     lines = ("Content-Type: text/plain", f"Content-Length: {len(body)}")
     return _request(f"POST /v1/events?{urlencode({'key': shop.public_key})}", lines, body)
 

@@ -4,22 +4,32 @@ In come CSV (comma, semicolon or tab), Parquet and JSON Lines, gzipped or not; o
 the file's own columns, those of CSV all as text. Knows nothing of what the columns mean.
 """
 
+import codecs
 import csv
 import gzip
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import orjson
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-import pyarrow.json as pa_json
 import pyarrow.parquet as pa_parquet
 
 from recommender.errors import InvalidInputError
 
 _TEXT_KINDS = {".csv", ".tsv", ".txt"}
 _LINES_KINDS = {".jsonl", ".ndjson", ".json"}
+_BROKEN = (
+    pa.ArrowException,
+    OSError,
+    EOFError,
+    OverflowError,
+    zlib.error,
+    UnicodeError,
+    csv.Error,
+)
 # What is no UTF-8 comes from an old spreadsheet; every byte has a meaning in the second one.
 _ENCODINGS = ("utf8", "latin-1")
 
@@ -35,10 +45,10 @@ def read_table(path: Path) -> pa.Table:
         if kind == ".parquet":
             return pa_parquet.read_table(path)
         if kind in _LINES_KINDS:
-            return pa_json.read_json(path)
+            return _table_of(list(read_json_lines(path)))
         if kind in _TEXT_KINDS:
             return _read_text(path)
-    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeError, csv.Error) as error:
+    except _BROKEN as error:
         told = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InvalidInputError(
             f"{path.name} cannot be read: {told.splitlines()[0]}", code="unreadable-file"
@@ -48,6 +58,40 @@ def read_table(path: Path) -> pa.Table:
         "also with .gz)",
         code="unknown-file-kind",
     )
+
+
+def read_json_lines(path: Path) -> Iterator[dict[str, object]]:
+    """Yield the objects of a JSON Lines file, gzipped or not.
+
+    Not with Arrow, whose reader (26.0.1) ends the process at some lines that are no objects.
+
+    Raises:
+        InvalidInputError: `unreadable-file`, naming the line.
+        OSError: The file cannot be read; EOFError or zlib.error for broken gzip.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = orjson.loads(line.removeprefix(codecs.BOM_UTF8))
+            except orjson.JSONDecodeError as error:
+                raise _bad_line(path, number, str(error)) from error
+            if not isinstance(row, dict):
+                raise _bad_line(path, number, "not an object")
+            yield row
+
+
+def _bad_line(path: Path, number: int, why: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"{path.name} cannot be read: line {number}: {why}", code="unreadable-file"
+    )
+
+
+def _table_of(rows: Sequence[dict[str, object]]) -> pa.Table:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
 
 
 def file_sha256(path: Path) -> str:

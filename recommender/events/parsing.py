@@ -4,19 +4,24 @@ One faulty element never costs its neighbours: each becomes an `Event` or a `Rej
 """
 
 import datetime as dt
+import functools
+import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from recommender.errors import InvalidInputError
-from recommender.events.identity import (
-    AHEAD_LIMIT,
-    LATE_LIMIT,
-    derived_event_id,
-    partition_day,
-    pseudonym,
+from recommender.events.identity import derived_event_id, partition_day, pseudonym
+from recommender.events.link_events import LINK_FIELDS, MAX_TOKEN, link_events
+from recommender.events.sender_clock import happened_at, read_instant
+from recommender.events.vocabulary import (
+    EVENT_NAMES,
+    RawEvent,
+    Shared,
+    item_id_of,
+    normalise,
+    unpack,
 )
-from recommender.events.vocabulary import EVENT_NAMES, RawEvent, item_field, normalise, unpack
 from recommender.records import Event, EventItem, EventType, Rejection, Shop, Source
 from recommender.shops.money import parse_minor
 
@@ -24,7 +29,18 @@ MAX_BATCH = 500
 MAX_ITEMS = 200
 MAX_QUANTITY = 100_000
 MAX_ID = 100
-_TEXT_LIMITS = {"session": 64, "order_id": 120, "search_term": 200, "placement": 40, "page": 500}
+_TEXT_LIMITS = {
+    "session": 64,
+    "order_id": 120,
+    "search_term": 200,
+    "placement": 40,
+    "page": 500,
+    "slate_id": MAX_ID,
+    "visitor_id": MAX_ID,
+}
+_NO_TEXTS = dict.fromkeys(_TEXT_LIMITS, "")
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_CACHED_PRICE_LENGTH = 16
 # Only these must name an item of the catalogue: a wrong id here would train on nothing.
 _CATALOGUE_TYPES = {
     EventType.VIEW_ITEM,
@@ -36,13 +52,20 @@ _CATALOGUE_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class ParsedBatch:
-    """What became of each element of a request body, in its order."""
+    """What became of each element of a request body, in its order.
+
+    Attributes:
+        links: Events that the accepted elements imply: keys by which orders find their visitor.
+    """
 
     outcomes: tuple[Event | Rejection, ...]
+    links: tuple[Event, ...] = ()
 
     @property
     def events(self) -> tuple[Event, ...]:
-        return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Event))
+        """Return everything that is to be stored."""
+        accepted = tuple(outcome for outcome in self.outcomes if isinstance(outcome, Event))
+        return accepted + self.links
 
 
 class _RejectedError(Exception):
@@ -51,11 +74,34 @@ class _RejectedError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Context:
+    """What the events of one batch share, and what was found out for one of them already."""
+
     shop: Shop
     received_at: dt.datetime
     knows_item: Callable[[str], bool]
+    bot: str
+    visitors: dict[str, str] = field(default_factory=dict)
+    instants: dict[object, dt.datetime | None] = field(default_factory=dict)
+    links: dict[str, Event] = field(default_factory=dict)
+
+    def visitor(self, visitor_id: str) -> str:
+        known = self.visitors.get(visitor_id)
+        if known is None:
+            known = self.visitors[visitor_id] = pseudonym(self.shop.visitor_key, visitor_id)
+        return known
+
+    def sent_at(self, told: object) -> dt.datetime | None:
+        """Return the sender's clock, None when it cannot be read: that is worth no event."""
+        if not isinstance(told, str | int):
+            return None
+        if told not in self.instants:
+            try:
+                self.instants[told] = read_instant(told)
+            except ValueError:
+                self.instants[told] = None
+        return self.instants[told]
 
 
 def parse_events(
@@ -64,6 +110,7 @@ def parse_events(
     shop: Shop,
     received_at: dt.datetime,
     knows_item: Callable[[str], bool],
+    bot: str = "",
 ) -> ParsedBatch:
     """Turn a decoded request body into events and rejections.
 
@@ -72,6 +119,7 @@ def parse_events(
         shop: The shop of the request's key; nothing in the body can change it.
         received_at: Time of acknowledgement, the truth for billing.
         knows_item: Tells whether the shop's catalogue has an item.
+        bot: What `events.bots` says of the sender.
 
     Raises:
         InvalidInputError: The body as a whole is no batch of events, or has too many.
@@ -87,15 +135,14 @@ def parse_events(
         raise InvalidInputError(
             f"A batch has 1 to {MAX_BATCH} events, this one {len(elements)}", code="batch-size"
         )
-    context = _Context(shop, received_at, knows_item)
-    return ParsedBatch(
-        tuple(_parse_one(index, element, shared, context) for index, element in enumerate(elements))
+    context = _Context(shop, received_at, knows_item, bot)
+    outcomes = tuple(
+        _parse_one(index, element, shared, context) for index, element in enumerate(elements)
     )
+    return ParsedBatch(outcomes, tuple(context.links.values()))
 
 
-def _parse_one(
-    index: int, element: object, shared: Mapping[str, object], context: _Context
-) -> Event | Rejection:
+def _parse_one(index: int, element: object, shared: Shared, context: _Context) -> Event | Rejection:
     raw = normalise(element, shared)
     if raw is None:
         return Rejection(index, "wrong-type", "An event must be a JSON object")
@@ -109,29 +156,43 @@ def _parse_one(
 
 def _to_event(raw: RawEvent, context: _Context) -> Event:
     kind = _kind(raw.name)
-    occurred_at = _occurred_at(raw.fields.get("occurred_at"), context.received_at)
-    texts = {name: _text(raw.fields, name, limit) for name, limit in _TEXT_LIMITS.items()}
-    visitor_id = _text(raw.fields, "visitor_id", MAX_ID)
+    told_at = _told_at(raw.fields.get("occurred_at"), context.received_at)
+    texts = _texts(raw.fields)
     items = _parse_items(raw, context)
     _check_completeness(kind, items, texts, context)
-    event_id = _event_id(raw, occurred_at, context.shop.shop_id)
-    return Event(
+    event_id = _event_id(raw, told_at, context.shop.shop_id)
+    event = Event(
         shop_id=context.shop.shop_id,
         event_id=event_id,
         type=kind,
-        visitor=pseudonym(context.shop.visitor_key, visitor_id),
-        occurred_at=occurred_at,
+        visitor=context.visitor(texts["visitor_id"]),
+        occurred_at=happened_at(told_at, context.sent_at(raw.sent_at), context.received_at),
         received_at=context.received_at,
         day=partition_day(event_id, context.received_at),
         source=Source.BROWSER,
         items=items,
-        slate_id=_text(raw.fields, "slate_id", MAX_ID),
+        slate_id=texts["slate_id"],
         session=texts["session"],
         order_id=texts["order_id"],
         search_term=texts["search_term"],
         placement=texts["placement"],
         page=texts["page"],
+        bot=context.bot,
     )
+    if not LINK_FIELDS.keys().isdisjoint(raw.fields):
+        told = {name: _text(raw.fields.get(name, ""), name, MAX_TOKEN) for name in LINK_FIELDS}
+        for link in link_events(event, told, context.shop.visitor_key):
+            context.links[link.event_id] = link
+    return event
+
+
+def _texts(fields: Mapping[str, object]) -> dict[str, str]:
+    texts = _NO_TEXTS.copy()
+    for name, value in fields.items():
+        limit = _TEXT_LIMITS.get(name)
+        if limit is not None:
+            texts[name] = _text(value, name, limit)
+    return texts
 
 
 def _kind(name: object) -> EventType:
@@ -159,48 +220,37 @@ def _check_completeness(
             )
 
 
-def _event_id(raw: RawEvent, occurred_at: dt.datetime, shop_id: str) -> str:
+def _event_id(raw: RawEvent, told_at: dt.datetime, shop_id: str) -> str:
     given = raw.fields.get("event_id")
     if given is None:
         # Without an id a resend is recognised only when it repeats time and content.
         return derived_event_id(
-            occurred_at, shop_id, repr(raw.name), repr(raw.fields), repr(raw.items)
+            told_at, shop_id, repr(raw.name), repr(sorted(raw.fields.items())), repr(raw.items)
         )
     if not isinstance(given, str) or not 1 <= len(given) <= MAX_ID:
         raise _RejectedError("bad-id", f"event_id is a text of at most {MAX_ID} characters")
+    if _UUID.fullmatch(given):
+        return given
     try:
         return str(uuid.UUID(given))
     except ValueError:
-        return derived_event_id(occurred_at, shop_id, given)
+        return derived_event_id(told_at, shop_id, given)
 
 
-def _occurred_at(value: object, received_at: dt.datetime) -> dt.datetime:
-    """Read the sender's clock and clamp it: never ahead of us, never older than the limit."""
+def _told_at(value: object, received_at: dt.datetime) -> dt.datetime:
     if value is None:
         return received_at
-    told = _instant(value)
-    if told > received_at + AHEAD_LIMIT:
-        return received_at
-    return max(min(told, received_at), received_at - LATE_LIMIT)
-
-
-def _instant(value: object) -> dt.datetime:
     try:
-        if isinstance(value, str) and not value.isdigit():
-            told = dt.datetime.fromisoformat(value)
-            return told if told.tzinfo else told.replace(tzinfo=dt.UTC)
-        if isinstance(value, int | str) and not isinstance(value, bool):
-            number = int(value)
-            # Seconds, milliseconds or microseconds: told apart by their size since 1973.
-            scale = 1 if number < 10**11 else 10**3 if number < 10**14 else 10**6
-            return dt.datetime.fromtimestamp(number / scale, tz=dt.UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise _RejectedError("bad-time", "occurred_at is not a time we can read") from error
-    raise _RejectedError("bad-time", "occurred_at is an ISO 8601 text or a Unix time")
+        return read_instant(value)
+    except ValueError as error:
+        raise _RejectedError(
+            "bad-time", "occurred_at is an ISO 8601 text or a Unix time that we can read"
+        ) from error
 
 
-def _text(fields: Mapping[str, object], name: str, limit: int) -> str:
-    value = fields.get(name, "")
+def _text(value: object, name: str, limit: int) -> str:
+    if type(value) is str and len(value) <= limit and value.isascii() and "\x00" not in value:
+        return value
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
@@ -225,22 +275,21 @@ def _parse_items(raw: RawEvent, context: _Context) -> tuple[EventItem, ...]:
         raise _RejectedError("too-many-items", f"An event has at most {MAX_ITEMS} items")
     currency = raw.fields.get("currency", context.shop.currency)
     in_shop_currency = currency == context.shop.currency
-    return tuple(_parse_item(item, context.shop.currency, in_shop_currency) for item in raw.items)
+    return tuple([_parse_item(item, context.shop.currency, in_shop_currency) for item in raw.items])
 
 
 def _parse_item(raw: object, currency: str, in_shop_currency: bool) -> EventItem:
     if not isinstance(raw, dict):
         raise _RejectedError("wrong-type", "An item must be a JSON object")
-    item_id = item_field(raw, "item_id")
+    item_id = item_id_of(raw)
     if item_id is None:
         raise _RejectedError("missing-item", "An item needs item_id")
-    item_id = _text({"item_id": item_id}, "item_id", MAX_ID)
+    item_id = _text(item_id, "item_id", MAX_ID)
     if not item_id:
         raise _RejectedError("missing-item", "item_id must not be empty")
-    price = item_field(raw, "price")
     # A price in another currency is no fact about this shop's prices; the event still counts.
-    price_minor = _price_minor(price, currency) if in_shop_currency else None
-    return EventItem(item_id, _quantity(item_field(raw, "quantity")), price_minor)
+    price_minor = _price_minor(raw.get("price"), currency) if in_shop_currency else None
+    return EventItem(item_id, _quantity(raw.get("quantity")), price_minor)
 
 
 def _quantity(value: object) -> int:
@@ -258,6 +307,12 @@ def _price_minor(value: object, currency: str) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise _RejectedError("wrong-type", "price must be a number or a decimal text")
+    if isinstance(value, str) and len(value) > _CACHED_PRICE_LENGTH:
+        return _read_price(value, currency)
+    return _cached_price(value, currency)
+
+
+def _read_price(value: object, currency: str) -> int | None:
     try:
         price_minor = parse_minor(value, currency)
     except InvalidInputError as error:
@@ -268,3 +323,7 @@ def _price_minor(value: object, currency: str) -> int | None:
     if price_minor < 0:
         raise _RejectedError("negative-price", "price must not be negative")
     return price_minor
+
+
+# A shop has few prices, and exact decimals are slow to read.
+_cached_price = functools.lru_cache(maxsize=4096, typed=True)(_read_price)

@@ -6,7 +6,7 @@ Chunks of events carry a position of the import's own writer, orders have their 
 
 import contextlib
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,10 @@ import sqlalchemy as sa
 from recommender import tables
 from recommender.errors import UnavailableError
 from recommender.events.history_log import order_rows
+from recommender.events.order_fold import IMPORTED_REVISION
+from recommender.events.record_order import names_of, refold
 from recommender.ports import EventLog
-from recommender.records import OrderKind, Shop
+from recommender.records import OrderKind, Shop, Source
 
 Report = dict[str, Any]
 Progress = Callable[[int, int], None]
@@ -117,11 +119,14 @@ def _chunks(facts: Any, events: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _known(job: Import, facts: Any) -> Known:
-    rows = tables.orders.c
-    query = sa.select(rows.kind, rows.fact_id, rows.net_minor, rows.currency).where(
-        rows.shop_id == job.shop.shop_id, rows.fact_id.in_(facts["fact_id"].to_pylist())
+    rows = tables.order_facts.c
+    query = (
+        sa.select(rows.kind, rows.fact_id, rows.net_minor, rows.currency)
+        .where(rows.shop_id == job.shop.shop_id, rows.fact_id.in_(facts["fact_id"].to_pylist()))
+        .order_by(rows.revision)
     )
     with _database_answers(), job.database.connect() as connection:
+        # Of several revisions the newest one stays.
         return {
             (row.kind, row.fact_id): (row.net_minor, row.currency)
             for row in connection.execute(query)
@@ -143,10 +148,34 @@ def _insert(job: Import, facts: Any, known: Known) -> int:
             fresh.append(_fact_row(job, fact))
         elif amount != (fact["net_minor"], job.shop.currency):
             conflicts.append(_conflict_row(job, fact))
+    history = {"revision": IMPORTED_REVISION, "source": Source.IMPORT.value}
     with _database_answers(), job.database.begin() as connection:
+        tables.insert_ignore(connection, tables.order_facts, [row | history for row in fresh])
         tables.insert_ignore(connection, tables.orders, fresh)
         tables.insert_ignore(connection, tables.order_conflicts, conflicts)
+        for order_id in _told_otherwise(connection, job, fresh):
+            refold(connection, job.shop.shop_id, order_id)
     return len(conflicts)
+
+
+def _told_otherwise(connection: sa.Connection, job: Import, rows: list[Report]) -> Sequence[str]:
+    """Return the orders of which the shop's server told something too, such as a refund."""
+    facts = tables.order_facts.c
+    query = sa.select(facts.order_id).where(
+        facts.shop_id == job.shop.shop_id,
+        facts.order_id.in_([row["order_id"] for row in rows]),
+        facts.revision > IMPORTED_REVISION,
+    )
+    numbers = sa.select(facts.order_number).where(
+        facts.shop_id == job.shop.shop_id,
+        facts.order_number.in_(
+            [name for row in rows for name in (row["order_id"], f"#{row['order_id']}")]
+        ),
+        facts.revision > IMPORTED_REVISION,
+    )
+    told = {name for number in connection.scalars(numbers) for name in names_of(number)}
+    own = {row["order_id"] for row in rows}
+    return sorted({*connection.scalars(query), *(told & own)})
 
 
 def _fact_row(job: Import, fact: Report) -> Report:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 from flask import Response, current_app, request
 
-from recommender.errors import InvalidInputError
+from recommender.web.strict_json import read_json
 
 if TYPE_CHECKING:
     from recommender.bootstrap import Services
@@ -22,17 +22,9 @@ def json_body() -> object:
     """Decode the request's body, whatever content type a beacon gave it.
 
     Raises:
-        InvalidInputError: It is not valid JSON (NaN, broken UTF-8 and deep nesting included).
+        InvalidInputError: It is not JSON, or JSON that can be read in two ways; see `strict_json`.
     """
-    data = request.get_data(cache=True)
-    if not data:
-        raise InvalidInputError("The body is empty; it must be JSON", code="malformed-json")
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise InvalidInputError(
-            f"The body is not valid JSON: {error}", code="malformed-json"
-        ) from error
+    return read_json(request.get_data(cache=True))
 
 
 def json_response(

@@ -25,7 +25,16 @@ _STATUS_BY_CODE = {
     "bad-signature": 401,
     "wrong-origin": 403,
     "order-conflict": 409,
+    "request-in-flight": 409,
+    "body-too-large": 413,
+    "encoded-body": 415,
+    "too-deep": 400,
+    "too-many-fields": 400,
+    "duplicate-field": 400,
+    "rate-limited": 429,
+    "too-many-feeds": 429,
 }
+_RETRY_SECONDS = {503: (1, 15), 429: (20, 80)}
 _STATUS_BY_CLASS: dict[type[RecommenderError], int] = {
     InvalidInputError: 422,
     NotAllowedError: 403,
@@ -53,9 +62,9 @@ def problem(status: int, code: str, detail: str, **members: object) -> Response:
         **members,
     }
     response = json_response(body, status, mimetype="application/problem+json")
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        # Spread over some seconds, so that waiting clients do not return all at once.
-        response.headers["Retry-After"] = str(random.randint(1, 5))  # noqa: S311
+    if status in _RETRY_SECONDS:
+        # Spread, so that waiting clients do not return all at once.
+        response.headers["Retry-After"] = str(random.randint(*_RETRY_SECONDS[status]))  # noqa: S311
     return response
 
 

@@ -52,6 +52,7 @@ def test_an_event_becomes_a_row_of_the_log() -> None:
         "search_term": "",
         "session": "s1",
         "page": "/mug",
+        "bot": "",
     }
     assert (past.accepted, past.rejected, past.rows_read) == ({"view_item": 1}, {}, 1)
     assert past.facts.num_rows == 0

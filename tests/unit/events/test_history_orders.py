@@ -10,7 +10,7 @@ from recommender.events.columns import EVENT_SCHEMA
 from recommender.events.history import LINE, sort_out
 from recommender.events.history_log import order_rows, pseudonyms
 from recommender.events.history_orders import HistoricItem, collect_items, collect_statements
-from recommender.events.identity import pseudonym
+from recommender.events.identity import customer_pseudonym, pseudonym
 from recommender.events.orders import order_event
 from recommender.records import EventItem, OrderFact, OrderKind, Source
 
@@ -105,13 +105,13 @@ def test_items_have_their_usual_title_and_latest_price() -> None:
 def test_order_events_are_those_of_the_live_api() -> None:
     key = b"k" * 32
     statements = collect_statements(BASKET, "GBP").slice(0, 1)
-    visitor = pseudonyms(key, statements["customer"], prefix="customer:")
+    visitor = pseudonyms(key, statements["customer"], of_customers=True)
     rows = order_rows("shop", statements.append_column("visitor", visitor))
     check_rows(rows)
     placed_at = dt.datetime(2010, 7, 1, 9, 0, tzinfo=dt.UTC)
     items = (EventItem("A1", 6, 250), EventItem("B1", 1, 300), EventItem("A1", 1, 225))
     fact = OrderFact("shop", OrderKind.ORDER, "1", "1", 2025, "GBP", placed_at, placed_at,
-                     pseudonym(key, "customer:7"), "hash", items)  # fmt: skip
+                     customer_pseudonym(key, "7"), "hash", items)  # fmt: skip
     live = order_event(fact, Source.IMPORT)
     (row,) = rows.to_pylist()
     row["items"] = tuple(EventItem(**item) for item in row["items"])

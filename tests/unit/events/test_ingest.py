@@ -20,7 +20,8 @@ from recommender import tables
 from recommender.errors import InconsistentError, InvalidInputError, UnavailableError
 from recommender.events import ingest
 from recommender.events.ingest import ingest_once
-from recommender.ports import StreamEntry
+from recommender.events.rejecting import rejection_id
+from recommender.ports import Backlog, RefusedEvent, StreamEntry
 from recommender.records import Event, EventType, Source
 
 NOW = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
@@ -48,20 +49,34 @@ class MemoryStream:
 
     def __init__(self, faults: Faults) -> None:
         self.entries: list[StreamEntry] = []
+        self.epoch_name = "first"
         self._faults = faults
         self._last = 0
 
-    def put(self, events: Sequence[Event], *, damaged: str = "", raw: bytes = b"") -> int:
+    def put(
+        self,
+        events: Sequence[Event],
+        *,
+        damaged: str = "",
+        raw: bytes = b"",
+        refused: Sequence[RefusedEvent] = (),
+    ) -> int:
         self._last += 3
-        self.entries.append(StreamEntry(self._last, tuple(events), raw, damaged))
+        entry = StreamEntry(self._last, tuple(events), raw, damaged, tuple(refused))
+        self.entries.append(entry)
         return self._last
 
     def read(self, after: int, limit: int, block_ms: int = 0) -> list[StreamEntry]:
         found = [entry for entry in self.entries if entry.position > after][:limit]
         return self._faults.around(lambda: found)  # type: ignore[return-value]
 
-    def trim(self, through: int) -> None:
+    def epoch(self) -> str:
+        return self._faults.around(lambda: self.epoch_name)  # type: ignore[return-value]
+
+    def trim(self, through: int, epoch: str = "") -> None:
         def _trim() -> None:
+            if epoch != self.epoch_name:
+                raise InconsistentError("replaced")
             self.entries = [entry for entry in self.entries if entry.position > through]
 
         self._faults.around(_trim)
@@ -71,6 +86,18 @@ class MemoryStream:
 
     def pending(self) -> int:
         return len(self.entries)
+
+    def backlog(self) -> Backlog:
+        raise NotImplementedError
+
+    def claim(self, owner: str, seconds: float) -> str:
+        return self._faults.around(lambda: owner)  # type: ignore[return-value]
+
+    def release(self, owner: str) -> None:
+        self._faults.around(lambda: None)
+
+    def payload(self, event: Event) -> bytes:
+        return b"{}"
 
 
 class MemoryLog:
@@ -85,9 +112,12 @@ class MemoryLog:
     def committed_position(self, writer: str) -> int:
         return self._faults.around(lambda: self._positions.get(writer, 0))  # type: ignore[return-value]
 
-    def append(self, events: Sequence[Event], writer: str, position: int) -> None:
+    def check(self, events: Sequence[Event]) -> None:
         if any(event.page == POISON for event in events):
             raise InvalidInputError("poisonous", code="event-unstorable")
+
+    def append(self, events: Sequence[Event], writer: str, position: int) -> None:
+        self.check(events)
 
         def _commit() -> None:
             if position <= self._positions.get(writer, 0):
@@ -112,7 +142,11 @@ class World:
         self.faults = Faults()
         self.stream = MemoryStream(self.faults)
         self.log = MemoryLog(self.faults)
-        self.database = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
+        self.database = sa.create_engine(
+            "sqlite://",
+            poolclass=sa.pool.StaticPool,
+            connect_args={"check_same_thread": False},
+        )
         tables.metadata.create_all(self.database)
         with self.database.begin() as connection:
             connection.execute(
@@ -169,6 +203,11 @@ def make_event(*, page: str = "/", shop_id: str = "shop_a") -> Event:
     )
 
 
+def refused(raw: bytes, event: Event | None = None) -> RefusedEvent:
+    """What the ingester cannot store: an entry's bytes, or one event."""
+    return RefusedEvent("shop_a", event.event_id if event else "", "", "", raw)
+
+
 def test_events_are_stored_in_stream_order_and_the_stream_is_trimmed() -> None:
     world = World()
     sent = [[make_event(), make_event()], [make_event()], [make_event()]]
@@ -218,7 +257,7 @@ def test_a_damaged_entry_is_kept_with_its_reason_and_holds_up_nobody() -> None:
     assert (report.events, report.rejected) == (2, 1)
     (rejection,) = world.rejections()
     assert rejection.shop_id == "shop_a"
-    assert rejection.rejection_id == f"stream-{position}"
+    assert rejection.rejection_id == rejection_id(refused(raw), position)
     assert (rejection.code, rejection.detail) == ("damaged-entry", "unreadable entry: version 9")
     assert rejection.payload == '{"v":9,"events":[{"shop_id":"shop_a","page":"\\x00\\xff"}]}'
 
@@ -235,7 +274,7 @@ def test_an_entry_of_nobody_is_kept_and_holds_up_nobody(raw: bytes) -> None:
 
 @given(st.lists(st.sampled_from(["good", "poison", "damaged"]), min_size=1, max_size=24))
 @settings(max_examples=60, deadline=None)
-def test_only_the_poisonous_entries_are_rejected(kinds: list[str]) -> None:
+def test_only_the_poisonous_events_are_rejected(kinds: list[str]) -> None:
     world = World()
     good: list[str] = []
     bad: set[str] = set()
@@ -247,7 +286,7 @@ def test_only_the_poisonous_entries_are_rejected(kinds: list[str]) -> None:
         if kind == "good":
             good.append(event.event_id)
         else:
-            bad.add(f"stream-{position}")
+            bad.add(rejection_id(refused(raw, event if kind == "poison" else None), position))
     report = world.ingest()
     assert world.log.stored == good
     assert {row.rejection_id for row in world.rejections()} == bad
@@ -275,7 +314,8 @@ def test_whatever_fails_each_event_is_stored_or_rejected_once(
         if kind == "good":
             good.append(event.event_id)
         else:
-            bad.add(f"stream-{position}")
+            told = event if kind == "poison" else None
+            bad.add(rejection_id(refused(b'"shop_id":"shop_a"', told), position))
     world.faults.script = list(script)
     world.drain()
     assert Counter(world.log.stored) == Counter(good)
@@ -306,3 +346,46 @@ def test_the_loop_goes_on_after_faults_and_ends_when_told(monkeypatch: pytest.Mo
     loop.join(10)
     assert not loop.is_alive()
     assert world.log.stored == [event.event_id for event in sent]
+
+
+def test_good_events_of_an_entry_are_stored_and_each_poisonous_one_is_kept() -> None:
+    world = World()
+    pages = ["/", POISON, "/", "/", POISON]
+    events = [make_event(page=page) for page in pages]
+    unreadable = RefusedEvent("shop_a", "id-6", "damaged-event", "no day", b'{"day":0}')
+    world.stream.put(events, refused=[unreadable])
+    report = world.ingest()
+    assert world.log.stored == [event.event_id for event in events if event.page == "/"]
+    assert (report.events, report.rejected) == (3, 3)
+    kept = {(row.code, row.payload) for row in world.rejections()}
+    assert kept == {("event-unstorable", "{}"), ("damaged-event", '{"day":0}')}
+    assert world.stream.entries == []
+
+
+def test_positions_of_another_epoch_skip_and_trim_nothing() -> None:
+    world = World()
+    world.stream.put([make_event() for _ in range(3)])
+    world.ingest()
+    # The server's data was replaced by that of one whose clock stands behind.
+    world.stream.epoch_name, world.stream.entries, world.stream._last = "second", [], -2
+    late = make_event()
+    position = world.stream.put([late])
+    assert position < max(world.log._positions.values())
+    assert world.ingest().events == 1
+    assert world.log.stored[-1] == late.event_id
+    assert world.stream.entries == []
+
+
+def test_a_stream_replaced_while_it_was_read_is_not_trimmed() -> None:
+    world = World()
+    world.stream.put([make_event()])
+    trim = world.stream.trim
+
+    def replace_then_trim(through: int, epoch: str = "") -> None:
+        world.stream.epoch_name = "second"
+        trim(through, epoch)
+
+    world.stream.trim = replace_then_trim  # type: ignore[method-assign]
+    with pytest.raises(InconsistentError):
+        world.ingest()
+    assert len(world.stream.entries) == 1

@@ -1,0 +1,192 @@
+"""POST /v1/events, answered before the framework's dispatch: every action of a shopper comes here.
+
+In comes a WSGI environment, out goes each event's own status, once the events are on disk;
+whatever else is asked goes to the application behind. Must not know how events are stored.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from recommender.errors import InvalidInputError, UnavailableError
+from recommender.events.bots import bot_flag
+from recommender.events.parsing import ParsedBatch, parse_events
+from recommender.events.shedding import is_shed
+from recommender.events.visits import visits_of
+from recommender.records import Rejection, Shop
+from recommender.telemetry import EVENTS_TOTAL, RATE_LIMITED_TOTAL, SHED_TOTAL
+from recommender.web.problems import problem, problem_of
+from recommender.web.security import headers_of_all, shop_of_page
+from recommender.web.slate_endpoint import read_arguments
+from recommender.web.strict_json import read_json
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
+    from flask import Response
+
+    from recommender.bootstrap import Services
+
+PATH = "/v1/events"
+MAX_BODY_BYTES = 256 * 1024
+_JSON_HEADERS = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+_ACCEPTED = EVENTS_TOTAL.labels("accepted", "").inc
+
+
+class CollectEndpoint:
+    """WSGI application that takes events itself.
+
+    Args:
+        services: Where events go.
+        behind: Answers everything else.
+    """
+
+    def __init__(self, services: "Services", behind: "WSGIApplication") -> None:
+        self._services = services
+        self._behind = behind
+
+    def __call__(self, environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request."""
+        if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "POST":
+            return self._behind(environ, start_response)
+        origin = environ.get("HTTP_ORIGIN")
+        allowed_origin = None
+        try:
+            key = read_arguments(environ.get("QUERY_STRING", "")).get("key", "")
+            shop = shop_of_page(self._services.shops, key, origin)
+            allowed_origin = origin
+            answer = take_events(self._services, shop, environ)
+        except Exception as error:
+            answer = problem_of(error, PATH)
+        if not isinstance(answer, bytes):
+            answer.headers.extend(headers_of_all(answer.status_code, allowed_origin))
+            return answer(environ, start_response)
+        length = ("Content-Length", str(len(answer)))
+        headers = [*_JSON_HEADERS, length, *headers_of_all(202, allowed_origin)]
+        start_response("202 Accepted", headers)
+        return (answer,)
+
+
+def take_events(services: "Services", shop: Shop, environ: dict[str, Any]) -> "bytes | Response":
+    """Store a batch; return each event's own status in the batch's order.
+
+    Returns:
+        The body of a 202, or a problem document when no event was fit to be taken.
+
+    Raises:
+        InvalidInputError: The body is no batch of events.
+        UnavailableError: The events are not stored; or `rate-limited`.
+    """
+    _check_rate(services, shop, environ)
+    batch = parse_events(
+        read_json(read_body(environ)),
+        shop=shop,
+        received_at=services.now(),
+        knows_item=_item_test(services, shop.shop_id),
+        bot=bot_flag(
+            environ.get("HTTP_USER_AGENT", ""),
+            environ.get("HTTP_SEC_PURPOSE") or environ.get("HTTP_PURPOSE", ""),
+        ),
+    )
+    full_share = services.state.full_share
+    events = [event for event in batch.events if not is_shed(event.type, full_share)]
+    if events:
+        services.state.accept(events, visits_of(events))
+    return _answer(batch, full_share)
+
+
+def read_body(environ: dict[str, Any]) -> bytes:
+    """Return the request's body.
+
+    Raises:
+        InvalidInputError: `body-too-large`, or `encoded-body` for a compressed one.
+    """
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in {"", "identity"}:
+        raise InvalidInputError("Send the body as it is, not compressed", code="encoded-body")
+    told = environ.get("CONTENT_LENGTH", "")
+    # Without a length the server knows the end, or there is no body.
+    length = (
+        int(told) if told else (MAX_BODY_BYTES + 1) * bool(environ.get("wsgi.input_terminated"))
+    )
+    body: bytes = environ["wsgi.input"].read(min(length, MAX_BODY_BYTES + 1))
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidInputError(
+            f"A body has at most {MAX_BODY_BYTES // 1024} KiB; send smaller batches",
+            code="body-too-large",
+        )
+    return body
+
+
+def client_address(environ: dict[str, Any], proxy_hops: int) -> str:
+    """Return the sender's address: of the socket, or what the outermost trusted proxy saw.
+
+    Args:
+        environ: The request.
+        proxy_hops: Proxies in front whose forwarding headers are believed.
+    """
+    if not proxy_hops:
+        return str(environ.get("REMOTE_ADDR", ""))
+    seen = [address.strip() for address in environ.get("HTTP_X_FORWARDED_FOR", "").split(",")]
+    # Each proxy adds one at the end; what stands before ours was written by the sender.
+    return seen[-proxy_hops] if len(seen) >= proxy_hops else ""
+
+
+def _check_rate(services: "Services", shop: Shop, environ: dict[str, Any]) -> None:
+    settings, limits = services.settings, services.limits
+    address = client_address(environ, settings.trust_proxy_hops)
+    if not limits.allows_address(address, settings.address_requests_per_minute):
+        exceeded = "address"
+    elif not limits.allows(f"shop:{shop.shop_id}", settings.shop_requests_per_minute):
+        exceeded = "shop"
+    else:
+        return
+    RATE_LIMITED_TOTAL.labels(shop.shop_id, exceeded).inc()
+    raise UnavailableError(f"Too many requests a minute from this {exceeded}", code="rate-limited")
+
+
+def _item_test(services: "Services", shop_id: str) -> Callable[[str], bool]:
+    catalogue = services.catalogues.get(shop_id)
+
+    def knows_item(item_id: str) -> bool:
+        nonlocal catalogue
+        # A shop that has not sent its catalogue yet may still send events.
+        if not len(catalogue) or item_id in catalogue:
+            return True
+        # The item may be a second old: follow the newest announcement before saying no.
+        try:
+            announced = services.state.visitor_state(shop_id, "", "").catalogue_revision
+        except UnavailableError:
+            announced = 0
+        catalogue = services.catalogues.get(shop_id, announced)
+        return item_id in catalogue
+
+    return knows_item
+
+
+def _answer(batch: ParsedBatch, full_share: float) -> "bytes | Response":
+    if not batch.events:
+        first = batch.outcomes[0]
+        assert isinstance(first, Rejection)
+        return problem(422, first.code, first.detail, events=list(_statuses(batch, full_share)))
+    return orjson.dumps({"events": list(_statuses(batch, full_share))})
+
+
+def _statuses(batch: ParsedBatch, full_share: float) -> Iterator[dict[str, object]]:
+    accepted = 0
+    for outcome in batch.outcomes:
+        if isinstance(outcome, Rejection):
+            EVENTS_TOTAL.labels("rejected", outcome.code).inc()
+            yield {
+                "index": outcome.index,
+                "event_id": outcome.event_id,
+                "status": "rejected",
+                "code": outcome.code,
+                "detail": outcome.detail,
+            }
+        elif is_shed(outcome.type, full_share):
+            SHED_TOTAL.labels(outcome.shop_id, outcome.type.value).inc()
+            yield {"event_id": outcome.event_id, "status": "shed", "code": "overloaded"}
+        else:
+            accepted += 1
+            yield {"event_id": outcome.event_id, "status": "accepted"}
+    _ACCEPTED(accepted)
