@@ -11,11 +11,14 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from recommender.crash_points import parse_crash_point
 from recommender.errors import InvalidInputError
 
 ENGINES = ("duckdb", "spark")
 _COMPILED = "compiled"
 _STATE = re.compile(r"[0-9a-f]{16}")
+DRAINING = "draining"
+"""File in the home's `run`: this machine is about to stop, and says so at /readyz."""
 COMPILED_READY = "ready"
 """File in a folder of machine code: nothing is left to compile."""
 
@@ -39,7 +42,14 @@ class Settings:
         refresh_minutes: Pause between two refreshes of a shop's model by its newest events; 0
             for none.
         train_hour: Hour (UTC) of the nightly training of all shops.
+        drain_seconds: How long /readyz tells of the end before it comes.
         trust_proxy_hops: Number of proxies in front whose forwarding headers are believed.
+        spool_mb: Most that events may take on this machine's disk while Redis is away, in MiB.
+        address_requests_per_minute: Batches of events taken from one client address; 0 for any.
+        shop_requests_per_minute: Batches of events taken for one shop; 0 for any.
+        seal_hours: Hours after a day's end before it is sealed.
+        event_days: Days the event log keeps; 0 for ever.
+        crash_at: Crash point at which processes die, `NAME` or `NAME:N`; empty for none.
         secret_key_file: File (mode 0600) with the service's own secret, made when absent.
     """
 
@@ -56,7 +66,14 @@ class Settings:
     model_memory_mb: int
     refresh_minutes: int
     train_hour: int
+    drain_seconds: int
     trust_proxy_hops: int
+    spool_mb: int
+    address_requests_per_minute: int
+    shop_requests_per_minute: int
+    seal_hours: int
+    event_days: int
+    crash_at: str
     secret_key_file: Path
 
     @classmethod
@@ -87,7 +104,18 @@ class Settings:
             model_memory_mb=reader.number("MODEL_MEMORY_MB", 2_048, 16, 1_000_000),
             refresh_minutes=reader.number("REFRESH_MINUTES", 10, 0, 1_440),
             train_hour=reader.number("TRAIN_HOUR", 3, 0, 23),
+            drain_seconds=reader.number("DRAIN_SECONDS", 0, 0, 300),
             trust_proxy_hops=reader.number("TRUST_PROXY_HOPS", 0, 0, 5),
+            spool_mb=reader.number("SPOOL_MB", 512, 1, 1_000_000),
+            address_requests_per_minute=reader.number(
+                "ADDRESS_REQUESTS_PER_MINUTE", 1_200, 0, 10_000_000
+            ),
+            shop_requests_per_minute=reader.number(
+                "SHOP_REQUESTS_PER_MINUTE", 120_000, 0, 10_000_000
+            ),
+            seal_hours=reader.number("SEAL_HOURS", 6, 0, 168),
+            event_days=reader.number("EVENT_DAYS", 0, 0, 36_500),
+            crash_at=reader.crash_point("CRASH_AT"),
             secret_key_file=Path(reader.text("SECRET_KEY_FILE", str(home / "secret.key"))),
         )
         reader.raise_faults()
@@ -110,7 +138,14 @@ class Settings:
             "MODEL_MEMORY_MB": str(self.model_memory_mb),
             "REFRESH_MINUTES": str(self.refresh_minutes),
             "TRAIN_HOUR": str(self.train_hour),
+            "DRAIN_SECONDS": str(self.drain_seconds),
             "TRUST_PROXY_HOPS": str(self.trust_proxy_hops),
+            "SPOOL_MB": str(self.spool_mb),
+            "ADDRESS_REQUESTS_PER_MINUTE": str(self.address_requests_per_minute),
+            "SHOP_REQUESTS_PER_MINUTE": str(self.shop_requests_per_minute),
+            "SEAL_HOURS": str(self.seal_hours),
+            "EVENT_DAYS": str(self.event_days),
+            "CRASH_AT": self.crash_at,
             "SECRET_KEY_FILE": str(self.secret_key_file),
         }
         environ.update({f"RECOMMENDER_{name}": value for name, value in own.items()})
@@ -193,6 +228,14 @@ class _Reader:
         if raw and (not found or scheme not in schemes):
             self._fault(name, f"a URL that starts with one of {', '.join(schemes)}", scheme)
         return raw
+
+    def crash_point(self, name: str) -> str:
+        raw = self.text(name, "")
+        try:
+            return raw if not raw or parse_crash_point(raw) else ""
+        except ValueError:
+            self._fault(name, "a crash point, or one with `:N`", raw)
+            return ""
 
     def _fault(self, name: str, wanted: str, got: str) -> None:
         self._faults.append(f"RECOMMENDER_{name} must be {wanted}, not {got!r}")

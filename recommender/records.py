@@ -27,6 +27,8 @@ class EventType(StrEnum):
     """The first moment a slate could influence a visitor; recorded in both arms."""
     IMPRESSION = "impression"
     """A slate was on screen: half its pixels for one second."""
+    LINK = "link"
+    """The browser knows a key that an order will carry; `order_id` holds its keyed hash."""
 
 
 class Arm(StrEnum):
@@ -87,6 +89,7 @@ class Event:
         search_term: What was searched.
         session: Shop's or browser's session, when told.
         page: Path of the page, without query.
+        bot: Version and reason of the rule that took the sender for a program; empty for people.
     """
 
     shop_id: str
@@ -106,6 +109,11 @@ class Event:
     search_term: str = ""
     session: str = ""
     page: str = ""
+    bot: str = ""
+
+
+ADDED_FIELDS = frozenset({"bot"})
+"""Texts of an event that the first release did not have; empty in what it stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +168,7 @@ class OrderKind(StrEnum):
 
     ORDER = "order"
     REFUND = "refund"
+    CANCEL = "cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +182,12 @@ class OrderFact:
             is subtracted.
         placed_at: When the order was placed, or the refund made.
         visitor: Keyed hash of the visitor, empty while unlinked.
-        body_hash: SHA-256 of the canonical statement; another body under the same id is a
-            conflict.
+        body_hash: SHA-256 of the canonical statement; another body under the same id and revision
+            is a conflict.
+        revision: Which telling of the same thing this is; the highest one counts.
+        source: Who told; a file has no authority over the shop's server.
+        order_number: The order's number as people read it, where it differs from its id.
+        cart_key: Keyed hash of the cart's token; so `checkout_key` and `email_key`.
     """
 
     shop_id: str
@@ -188,6 +201,12 @@ class OrderFact:
     visitor: str
     body_hash: str
     items: tuple[EventItem, ...] = ()
+    revision: int = 0
+    source: Source = Source.SERVER
+    order_number: str = ""
+    cart_key: str = ""
+    checkout_key: str = ""
+    email_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

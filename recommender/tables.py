@@ -1,67 +1,50 @@
 """Control data and ledger as SQLAlchemy Core tables; every key starts with the shop.
 
-Migrations in `adapters/migrations` build exactly this (a test compares them). Only the common
-subset of SQLite and PostgreSQL is used: `insert_ignore` is the one place where they differ.
+Migrations in `adapters/migrations` build exactly this (a test compares them).
 """
 
-import datetime as dt
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-
-class UtcInstant(sa.types.TypeDecorator[dt.datetime]):
-    """An aware UTC instant; SQLite has no time zones, so it is stored there without one."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(
-        self, value: dt.datetime | None, dialect: sa.Dialect
-    ) -> dt.datetime | None:
-        if value is None:
-            return None
-        assert value.tzinfo is not None, "a naive time reached the database"
-        utc = value.astimezone(dt.UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(
-        self, value: dt.datetime | None, dialect: sa.Dialect
-    ) -> dt.datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
-
-
-class HugeInteger(sa.types.TypeDecorator[int]):
-    """An integer beyond 64 bits (sums of squares of money), stored as decimal text."""
-
-    impl = sa.String(64)
-    cache_ok = True
-
-    def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> str | None:
-        return None if value is None else str(value)
-
-    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> int | None:
-        return None if value is None else int(value)
-
-
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+from recommender.order_tables import (
+    link_reports,
+    order_conflicts,
+    order_facts,
+    order_faults,
+    order_outbox,
+    orders,
+    reconciliations,
+    replies,
+    webhook_secrets,
+)
+from recommender.people_tables import erasures, merges
+from recommender.table_types import (
+    HugeInteger,
+    UtcInstant,
+    insert_ignore,
+    metadata,
+    shop_key,
+    upsert,
 )
 
-
-def _shop_key() -> "sa.Column[str]":
-    return sa.Column("shop_id", sa.ForeignKey("shops.shop_id"), primary_key=True)
-
+# What stands elsewhere and is `tables.…` for everybody.
+__all__ = [
+    "HugeInteger",
+    "UtcInstant",
+    "erasures",
+    "insert_ignore",
+    "link_reports",
+    "merges",
+    "metadata",
+    "order_conflicts",
+    "order_facts",
+    "order_faults",
+    "order_outbox",
+    "orders",
+    "reconciliations",
+    "replies",
+    "upsert",
+    "webhook_secrets",
+]
 
 shops = sa.Table(
     "shops",
@@ -84,18 +67,30 @@ shops = sa.Table(
 secret_keys = sa.Table(
     "secret_keys",
     metadata,
-    _shop_key(),
+    shop_key(),
     sa.Column("key_hash", sa.String(64), primary_key=True),
+    # The first characters, by which people tell keys apart.
     sa.Column("hint", sa.String(12), nullable=False),
     sa.Column("created_at", UtcInstant, nullable=False),
+    sa.Column("last_used_at", UtcInstant),
     sa.Column("revoked_at", UtcInstant),
     sa.UniqueConstraint("key_hash"),
+)
+
+# The secrets themselves derive from the service's secret and stand nowhere.
+signing_secrets = sa.Table(
+    "signing_secrets",
+    metadata,
+    shop_key(),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("created_at", UtcInstant, nullable=False),
+    sa.Column("revoked_at", UtcInstant),
 )
 
 placements = sa.Table(
     "placements",
     metadata,
-    _shop_key(),
+    shop_key(),
     sa.Column("placement", sa.String(20), primary_key=True),
     sa.Column("n", sa.Integer, nullable=False),
     sa.Column("n_min", sa.Integer, nullable=False),
@@ -110,7 +105,7 @@ placements = sa.Table(
 strata = sa.Table(
     "strata",
     metadata,
-    _shop_key(),
+    shop_key(),
     sa.Column("stratum", sa.Integer, primary_key=True),
     sa.Column("salt", sa.String(64), nullable=False),
     sa.Column("treatment_share_ppm", sa.Integer, nullable=False),
@@ -120,7 +115,7 @@ strata = sa.Table(
 contracts = sa.Table(
     "contracts",
     metadata,
-    _shop_key(),
+    shop_key(),
     sa.Column("version", sa.Integer, primary_key=True),
     sa.Column("starts_on", sa.Date, nullable=False),
     sa.Column("rate_bps", sa.Integer, nullable=False),
@@ -136,17 +131,28 @@ contracts = sa.Table(
 users = sa.Table(
     "users",
     metadata,
-    _shop_key(),
+    shop_key(),
     sa.Column("user_id", sa.String(40), primary_key=True),
     sa.Column("email", sa.String(254), nullable=False, unique=True),
     sa.Column("password_hash", sa.String(200), nullable=False),
+    # Sessions of an earlier epoch have ended.
+    sa.Column("session_epoch", sa.Integer, nullable=False, server_default="0"),
     sa.Column("created_at", UtcInstant, nullable=False),
+)
+
+# Failed logins by a keyed hash of the e-mail address, or of where it was tried from.
+login_failures = sa.Table(
+    "login_failures",
+    metadata,
+    sa.Column("key_hash", sa.String(64), primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("started_at", UtcInstant, nullable=False),
 )
 
 items = sa.Table(
     "items",
     metadata,
-    _shop_key(),
+    shop_key(),
     sa.Column("item_id", sa.String(100), primary_key=True),
     sa.Column("title", sa.String(300), nullable=False),
     sa.Column("url", sa.String(2000), nullable=False),
@@ -168,7 +174,7 @@ items = sa.Table(
 rules = sa.Table(
     "rules",
     metadata,
-    _shop_key(),
+    shop_key(),
     sa.Column("rule_id", sa.String(60), primary_key=True),
     sa.Column("name", sa.String(200), nullable=False),
     sa.Column("action", sa.String(20), nullable=False),
@@ -183,35 +189,6 @@ rules = sa.Table(
     sa.Column("changed_at", UtcInstant, nullable=False),
 )
 
-orders = sa.Table(
-    "orders",
-    metadata,
-    _shop_key(),
-    sa.Column("kind", sa.String(10), primary_key=True),
-    sa.Column("fact_id", sa.String(120), primary_key=True),
-    sa.Column("order_id", sa.String(120), nullable=False),
-    sa.Column("net_minor", sa.BigInteger, nullable=False),
-    sa.Column("currency", sa.String(3), nullable=False),
-    sa.Column("placed_at", UtcInstant, nullable=False),
-    sa.Column("received_at", UtcInstant, nullable=False),
-    sa.Column("visitor", sa.String(64), nullable=False),
-    sa.Column("body_hash", sa.String(64), nullable=False),
-    sa.CheckConstraint("net_minor >= 0", name="net_not_negative"),
-    sa.Index("ix_orders_shop_id_placed_at", "shop_id", "placed_at"),
-    sa.Index("ix_orders_shop_id_order_id", "shop_id", "order_id"),
-)
-
-order_conflicts = sa.Table(
-    "order_conflicts",
-    metadata,
-    _shop_key(),
-    sa.Column("kind", sa.String(10), primary_key=True),
-    sa.Column("fact_id", sa.String(120), primary_key=True),
-    sa.Column("body_hash", sa.String(64), primary_key=True),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("received_at", UtcInstant, nullable=False),
-)
-
 rejections = sa.Table(
     "rejections",
     metadata,
@@ -222,12 +199,32 @@ rejections = sa.Table(
     sa.Column("detail", sa.String(500), nullable=False),
     sa.Column("payload", sa.Text, nullable=False),
     sa.Column("received_at", UtcInstant, nullable=False),
+    # When a later release could store it after all.
+    sa.Column("replayed_at", UtcInstant),
+    sa.Index("ix_rejections_shop_id_received_at", "shop_id", "received_at"),
+)
+
+sealed_days = sa.Table(
+    "sealed_days",
+    metadata,
+    shop_key(),
+    sa.Column("day", sa.Date, primary_key=True),
+    # From 1; a day that changed after it was sealed gets the next one.
+    sa.Column("revision", sa.Integer, primary_key=True),
+    sa.Column("events", sa.BigInteger, nullable=False),
+    sa.Column("copies", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("log_version", sa.BigInteger, nullable=False),
+    # Hash of the names of the day's files: other files may hold other events.
+    sa.Column("layout", sa.String(64), nullable=False),
+    sa.Column("sealed_at", UtcInstant, nullable=False),
+    sa.Column("dropped_at", UtcInstant),
 )
 
 imports = sa.Table(
     "imports",
     metadata,
-    _shop_key(),
+    shop_key(),
     sa.Column("import_id", sa.String(40), primary_key=True),
     sa.Column("file_name", sa.String(300), nullable=False),
     sa.Column("file_sha256", sa.String(64), nullable=False),
@@ -238,7 +235,7 @@ imports = sa.Table(
 trainings = sa.Table(
     "trainings",
     metadata,
-    _shop_key(),
+    shop_key(),
     sa.Column("artifact", sa.String(40), primary_key=True),
     sa.Column("published", sa.Boolean, nullable=False),
     sa.Column("reason", sa.String(300), nullable=False),
@@ -249,7 +246,7 @@ trainings = sa.Table(
 daily_sums = sa.Table(
     "daily_sums",
     metadata,
-    _shop_key(),
+    shop_key(),
     sa.Column("day", sa.Date, primary_key=True),
     sa.Column("stratum", sa.Integer, primary_key=True),
     sa.Column("arm", sa.String(10), primary_key=True),
@@ -263,7 +260,7 @@ daily_sums = sa.Table(
 behaviour = sa.Table(
     "behaviour",
     metadata,
-    _shop_key(),
+    shop_key(),
     sa.Column("arm", sa.String(10), primary_key=True),
     sa.Column("body", sa.JSON, nullable=False),
     sa.Column("measured_at", UtcInstant, nullable=False),
@@ -272,7 +269,7 @@ behaviour = sa.Table(
 statements = sa.Table(
     "statements",
     metadata,
-    _shop_key(),
+    shop_key(),
     sa.Column("month", sa.String(7), primary_key=True),
     sa.Column("contract_version", sa.Integer, primary_key=True),
     sa.Column("amount_minor", sa.BigInteger, nullable=False),
@@ -308,7 +305,7 @@ invoices = sa.Table(
 postings = sa.Table(
     "postings",
     metadata,
-    _shop_key(),
+    shop_key(),
     sa.Column("transaction_id", sa.String(60), primary_key=True),
     sa.Column("account", sa.String(60), primary_key=True),
     sa.Column("amount_minor", sa.BigInteger, nullable=False),
@@ -316,32 +313,41 @@ postings = sa.Table(
     sa.Column("posted_at", UtcInstant, nullable=False),
 )
 
+feeds = sa.Table(
+    "feeds",
+    metadata,
+    shop_key(),
+    sa.Column("feed_id", sa.String(40), primary_key=True),
+    sa.Column("state", sa.String(10), nullable=False),
+    # Either fetched from here, or sent as this; what was sent is dropped once it is taken in.
+    sa.Column("url", sa.String(2000), nullable=False),
+    sa.Column("body", sa.LargeBinary),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("report", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcInstant, nullable=False),
+    sa.Column("started_at", UtcInstant),
+    sa.Column("finished_at", UtcInstant),
+)
 
-def insert_ignore(
-    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
-) -> list[sa.Row[Any]]:
-    """Insert the rows whose primary keys are new.
+# One chain over all shops; `shops.audit` writes it, triggers keep it as it is.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("shop_id", sa.ForeignKey("shops.shop_id")),
+    sa.Column("at", UtcInstant, nullable=False),
+    sa.Column("actor", sa.String(254), nullable=False),
+    sa.Column("action", sa.String(60), nullable=False),
+    sa.Column("subject", sa.String(200), nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.Column("previous_hash", sa.String(64), nullable=False),
+    sa.Column("entry_hash", sa.String(64), nullable=False),
+    sa.Index("ix_audit_shop_id_sequence", "shop_id", "sequence"),
+)
 
-    Args:
-        connection: Open transaction.
-        table: Table with the primary key.
-        rows: Column name → value, all with the same columns.
-
-    Returns:
-        Primary keys of the rows that were inserted; the others existed.
-    """
-    if not rows:
-        return []
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
-    statement = insert.on_conflict_do_nothing().returning(*table.primary_key.columns)
-    return list(connection.execute(statement, list(rows)).all())
-
-
-def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows, or overwrite all other columns where the primary key exists."""
-    if not rows:
-        return
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
-    keys = [column.name for column in table.primary_key.columns]
-    changed = {name: insert.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed), list(rows))
+audit_end = sa.Table(
+    "audit_end",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("entry_hash", sa.String(64), nullable=False),
+)

@@ -9,6 +9,7 @@ from recommender.config import Settings
 from recommender.errors import RecommenderError
 from recommender.serving.warm_up import warm_up as warm_up_model
 from recommender.telemetry import configure_logging, get_logger
+from recommender.upkeep import start_upkeep
 from recommender.web.app import create_app
 
 WARM_UP_SECONDS = 5.0
@@ -33,6 +34,7 @@ def warm_up(services: Services) -> None:
 
 
 configure_logging(service="web")
-_services = bootstrap(Settings.from_environ())
+_services = bootstrap(Settings.from_environ(), shops_by_request=True)
 app = create_app(_services)
+start_upkeep(_services)
 warm_up(_services)

@@ -27,6 +27,7 @@ def start_child(
     *,
     environ: Mapping[str, str] | None = None,
     output: IO[bytes] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start a child in a session of its own, so that Ctrl-C reaches only its parent.
 
@@ -34,6 +35,7 @@ def start_child(
         argv: Program (absolute path, or found on PATH) and its arguments.
         environ: Environment of the child; None means this process's own.
         output: Where the child's output goes; None means this process's stderr and stdout.
+        pass_fds: Open files that the child gets under their numbers.
     """
     trampoline = [sys.executable, "-m", __name__, str(os.getpid())]
     return subprocess.Popen(
@@ -42,6 +44,7 @@ def start_child(
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
+        pass_fds=pass_fds,
         start_new_session=True,
     )
 

@@ -7,18 +7,41 @@ from alembic import command
 from alembic.config import Config
 
 from recommender.errors import UnavailableError
+from recommender.shops.acting import all_shops, current
 
 SQLITE_BUSY_MS = 10_000
 
 
-def open_database(url: str) -> sa.Engine:
+def open_database(url: str, *, shops_by_request: bool = False) -> sa.Engine:
     """Return an engine; connections are made when first used.
 
-    SQLite runs in WAL mode with `synchronous=FULL`: a commit that returned is on disk.
+    SQLite runs in WAL mode with `synchronous=FULL`: a commit that returned is on disk. On
+    PostgreSQL every transaction tells row-level security for which shop it acts.
+
+    Args:
+        url: SQLAlchemy URL.
+        shops_by_request: Whether this process acts for nobody unless a request says for whom, as
+            a web worker does; otherwise it does the vendor's own work on all shops.
     """
     if sa.engine.make_url(url).get_backend_name() == "sqlite":
         return _open_sqlite(url)
-    return sa.create_engine(url, pool_size=8, max_overflow=8, pool_timeout=5, pool_pre_ping=True)
+    engine = sa.create_engine(url, pool_size=8, max_overflow=8, pool_timeout=5, pool_pre_ping=True)
+    _scope_transactions(engine, all_shops_unless_said=not shops_by_request)
+    return engine
+
+
+def _scope_transactions(engine: sa.Engine, *, all_shops_unless_said: bool) -> None:
+    @sa.event.listens_for(engine, "begin")
+    def _scope(connection: sa.Connection) -> None:
+        acting = current()
+        unsaid = acting.all_shops is None
+        everything = all_shops_unless_said if unsaid else acting.all_shops
+        # Both end with the transaction, so a pooled connection never keeps them.
+        connection.exec_driver_sql(
+            "SELECT set_config('recommender.shop_id', %s, true), "
+            "set_config('recommender.all_shops', %s, true)",
+            (acting.shop_id, "on" if everything else "off"),
+        )
 
 
 def _open_sqlite(url: str) -> sa.Engine:
@@ -60,7 +83,10 @@ def migrate(engine: sa.Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     try:
-        with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+        with (
+            all_shops(),
+            engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection,
+        ):
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727433)")
             config.attributes["connection"] = connection

@@ -11,6 +11,8 @@ from pathlib import Path
 from recommender.errors import InconsistentError, NotAllowedError
 
 SECRET_BYTES = 32
+LEAST_DIFFERENT_BYTES = 16
+"""32 random bytes have fewer once in 10^16 draws; a repeated or typed default has fewer."""
 
 
 def read_or_make_secret(path: Path) -> bytes:
@@ -19,7 +21,8 @@ def read_or_make_secret(path: Path) -> bytes:
     Two processes that both find no file end with the same secret: the first one's.
 
     Raises:
-        NotAllowedError: Others than the owner may read or write the file.
+        NotAllowedError: Others than the owner may read or write the file, or it holds no random
+            bytes.
         InconsistentError: The file does not hold 32 bytes.
     """
     if not path.exists():
@@ -34,6 +37,11 @@ def read_or_make_secret(path: Path) -> bytes:
         )
     if len(secret) != SECRET_BYTES:
         raise InconsistentError(f"{path} does not hold {SECRET_BYTES} bytes", code="secret-damaged")
+    if len(set(secret)) < LEAST_DIFFERENT_BYTES:
+        raise NotAllowedError(
+            f"{path} does not hold random bytes; write 32 of them, for example from /dev/urandom",
+            code="secret-weak",
+        )
     return secret
 
 

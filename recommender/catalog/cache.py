@@ -11,6 +11,7 @@ from recommender import tables
 from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.catalog.update_rules import read_rules
 from recommender.records import Item
+from recommender.shops.acting import for_shop
 from recommender.telemetry import FAILED_OPEN_TOTAL
 
 POLL_SECONDS = 1.0
@@ -92,7 +93,7 @@ class CatalogueCache:
 
     def _refresh(self, shop_id: str, entry: _Entry) -> None:
         try:
-            with self._database.connect() as connection:
+            with for_shop(shop_id), self._database.connect() as connection:
                 entry.snapshot = _newest(connection, shop_id, entry.snapshot)
         except sa.exc.SQLAlchemyError:
             FAILED_OPEN_TOTAL.labels(part="catalogue").inc()

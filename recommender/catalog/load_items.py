@@ -3,7 +3,7 @@
 import datetime as dt
 import string
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,24 @@ def load_items(
         UnavailableError: The database does not answer; nothing was stored.
     """
     rows = [row for path in paths for row in read_table(path).to_pylist()]
+    return load_rows(rows, shop=shop, database=database, hot_state=hot_state, now=now)
+
+
+def load_rows(
+    rows: Sequence[Mapping[str, object]],
+    *,
+    shop: Shop,
+    database: sa.Engine,
+    hot_state: HotState,
+    now: dt.datetime,
+) -> dict[str, Any]:
+    """Import items from rows of named fields; returns and raises as `load_items`."""
     outcomes = [parse_item(row, shop, index) for index, row in enumerate(rows)]
     items = [outcome for outcome in outcomes if isinstance(outcome, Item)]
     rejections = [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
     if not items:
         why = f": {rejections[0].detail} (first row)" if rejections else ""
-        raise InvalidInputError(f"No row of these files is an item{why}", code="no-items")
+        raise InvalidInputError(f"No row is an item{why}", code="no-items")
     revision = put_items(
         items, database=database, hot_state=hot_state, shop_id=shop.shop_id, now=now
     )

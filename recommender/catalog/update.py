@@ -1,7 +1,7 @@
 """Store what a shop says of its goods (verb): one new catalogue revision per change."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 
 import sqlalchemy as sa
@@ -25,6 +25,7 @@ def put_items(
     hot_state: HotState,
     shop_id: str,
     now: dt.datetime,
+    in_transaction: Callable[[sa.Connection, int], None] | None = None,
 ) -> int:
     """Insert or overwrite items; those that did not change keep their revision.
 
@@ -35,6 +36,8 @@ def put_items(
             find the change by themselves a little later.
         shop_id: The shop.
         now: Becomes `updated_at`, and of a new item `first_seen_at`.
+        in_transaction: Given the revision, stores something more together with the items, or
+            raises to store nothing.
 
     Returns:
         The revision of the shop's catalogue afterwards.
@@ -49,6 +52,8 @@ def put_items(
     try:
         with database.begin() as connection:
             revision, written = _write(connection, items, shop_id, now)
+            if in_transaction is not None:
+                in_transaction(connection, revision)
     except sa.exc.OperationalError as error:
         raise UnavailableError(
             "The control database does not answer", code="database-unavailable"

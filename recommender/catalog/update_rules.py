@@ -15,6 +15,7 @@ from recommender.catalog.update import announce, move_revision
 from recommender.errors import InvalidInputError, NotFoundError, UnavailableError
 from recommender.ports import HotState
 from recommender.records import Placement, Rule, RuleAction, RuleMatch
+from recommender.shops.audit import record_audit
 
 MAX_RULES = 500
 """Rules of one shop; each costs a look at every item of its catalogue when it changes."""
@@ -84,6 +85,8 @@ def put_rules(
             raise InvalidInputError(
                 f"A shop has at most {MAX_RULES} rules; delete some first", code="too-many-rules"
             )
+        stored = ", ".join(row["rule_id"] for row in rows)
+        record_audit(connection, "rules.stored", shop_id=shop_id, subject=stored, count=len(rows))
 
     return _change(write, database, hot_state, shop_id)
 
@@ -105,6 +108,7 @@ def delete_rule(shop_id: str, rule_id: str, *, database: sa.Engine, hot_state: H
         ).all()
         if not gone:
             raise NotFoundError(f"There is no rule {rule_id[:60]}", code="unknown-rule")
+        record_audit(connection, "rule.deleted", shop_id=shop_id, subject=rule_id)
 
     return _change(write, database, hot_state, shop_id)
 

@@ -84,18 +84,36 @@ def serve(
     type=click.IntRange(1, 100_000),
     default=4_000,
     show_default=True,
-    help="Requests a round, one event each.",
+    help="Requests a round.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 100),
+    default=10,
+    show_default=True,
+    help="Events of a request.",
+)
+@click.option(
+    "--beside-seconds",
+    type=click.FloatRange(0, 600),
+    default=15.0,
+    show_default=True,
+    help="How long web and ingester work side by side, at 5,000 events a second; 0 leaves it out.",
 )
 @json_option
-def ingest(rounds: int, requests: int, as_json: bool) -> None:
+def ingest(rounds: int, requests: int, batch: int, beside_seconds: float, as_json: bool) -> None:
     """Durable acknowledgements a second, beside a Flask application that throws events away.
 
-    Afterwards every acknowledged event is looked for in the stream and in the event log.
+    Afterwards every acknowledged event is looked for in the stream and in the event log. Then web
+    and ingester work side by side, and the age of what still waits is looked at.
     """
     from recommender.bench.ingest import IngestPlan, bench_ingest
 
-    with _progress(rounds + 3) as tell:
-        figures = bench_ingest(IngestPlan(rounds=rounds, n_requests=requests), tell=tell)
+    plan = IngestPlan(
+        rounds=rounds, n_requests=requests, batch=batch, beside_seconds=beside_seconds
+    )
+    with _progress(rounds + 4) as tell:
+        figures = bench_ingest(plan, tell=tell)
     _finish(figures, as_json, _ingest_text)
 
 
@@ -169,6 +187,14 @@ def _ingest_text(figures: Figures) -> Iterator[str]:
         f"acknowledged {figures['acknowledged']:,}, in the stream {figures['in_stream']:,}, "
         f"in the event log {figures['in_event_log']:,}"
     )
+    yield f"required ratio       {figures['required_ratio']:.2f}"
+    yield f"ingester alone       {figures['ingested_per_second']:,.0f} events/s"
+    if beside := figures["beside"]:
+        yield (
+            f"side by side         {beside['events_per_second']:,.0f} events/s, lag "
+            f"{beside['lag_seconds_median']:.2f} s, at most {beside['lag_seconds_max']:.2f} s "
+            f"(limit {beside['lag_seconds_limit']:.0f} s)"
+        )
 
 
 def _sides(figures: Figures) -> Iterator[str]:

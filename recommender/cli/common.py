@@ -1,5 +1,7 @@
 """What all commands share: services, one JSON object on stdout, progress on stderr."""
 
+import os
+import pwd
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from recommender.bootstrap import Services, bootstrap
 from recommender.config import Settings
+from recommender.shops.acting import act_as
 from recommender.telemetry import configure_logging
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -19,7 +22,15 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def make_services(*, service: str) -> Services:
     """Configure logging for this command and build its services."""
     configure_logging(service=service)
+    act_as(f"{_user_name()} ({service})")
     return bootstrap(Settings.from_environ())
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user need not have a name
+        return f"user {os.getuid()}"
 
 
 def emit(result: Mapping[str, Any], *, as_json: bool, text: Callable[[], str]) -> None:

@@ -16,11 +16,16 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from recommender import tables
+from recommender.adapters.guarded_fetch import GuardedFetch
 from recommender.bootstrap import Services
+from recommender.catalog.feeds import Fetch, take_feed
 from recommender.errors import InvalidInputError, NotFoundError, UnavailableError
+from recommender.events.erase import due_erasures
 from recommender.records import Shop
 from recommender.telemetry import get_logger
 
+FEED_SECONDS = 5
+ORDERS_SECONDS = 10
 GROWTH_TO_RETRAIN = 4
 """A young shop is trained again, between the nights, when its log has grown this many times."""
 
@@ -35,20 +40,38 @@ def run_schedule(services: Services, *, stop: threading.Event) -> None:
             "default": ThreadPoolExecutor(1),
             "tidy": ThreadPoolExecutor(1),
             "refresh": ThreadPoolExecutor(1),
+            "feeds": ThreadPoolExecutor(1),
+            "orders": ThreadPoolExecutor(1),
         },
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600},
     )
     growth = GrowthWatch(services)
     hourly = CronTrigger(minute=20, timezone=dt.UTC)
     scheduler.add_job(compact, hourly, [services], executor="tidy")
+    # After the ingester had its time with late events, and beside the tidying of the same log.
+    scheduler.add_job(
+        seal_all, CronTrigger(minute=40, timezone=dt.UTC), [services], executor="tidy"
+    )
+    if services.settings.event_days:
+        nightly_drop = CronTrigger(hour=2, minute=50, timezone=dt.UTC)
+        scheduler.add_job(drop_old, nightly_drop, [services], executor="tidy")
     minutely = IntervalTrigger(minutes=1, timezone=dt.UTC)
     scheduler.add_job(growth.train_grown, minutely, next_run_time=services.now())
+    often_sent = IntervalTrigger(seconds=ORDERS_SECONDS, timezone=dt.UTC)
+    scheduler.add_job(
+        send_orders, often_sent, [services], executor="orders", next_run_time=services.now()
+    )
+    scheduler.add_job(finish_erasures, minutely, [services], executor="tidy")
     if services.settings.refresh_minutes:
         often = IntervalTrigger(minutes=services.settings.refresh_minutes, timezone=dt.UTC)
         scheduler.add_job(RefreshWatch(services).refresh_changed, often, executor="refresh")
+    soon = IntervalTrigger(seconds=FEED_SECONDS, timezone=dt.UTC)
+    scheduler.add_job(take_feeds, soon, [services, GuardedFetch()], executor="feeds")
     nightly = CronTrigger(hour=services.settings.train_hour, timezone=dt.UTC)
     scheduler.add_job(train_all, nightly, [services])
     scheduler.add_job(measure_all, CronTrigger(hour=4, timezone=dt.UTC), [services])
+    reporting = CronTrigger(hour=4, minute=30, timezone=dt.UTC)
+    scheduler.add_job(look_after_orders, reporting, [services])
     # Again on the days after, for what failed: a month that is settled stays as it is.
     settling = CronTrigger(day="2-6", hour=5, timezone=dt.UTC)
     scheduler.add_job(settle_all, settling, [services])
@@ -60,6 +83,96 @@ def run_schedule(services: Services, *, stop: threading.Event) -> None:
 def compact(services: Services) -> None:
     """Merge the event log's small files."""
     _attempt("compact", "", services.event_log.compact)
+
+
+def send_orders(services: Services) -> None:
+    """Send the order events that the stream did not take when their orders were stored."""
+    from recommender.events.send_orders import send_waiting_orders
+
+    try:
+        sent = send_waiting_orders(database=services.database, stream=services.state)
+    except UnavailableError as error:
+        get_logger().warning("job-not-done", job="orders", code=error.code, reason=str(error))
+    else:
+        if sent:
+            get_logger().info("order-events-sent", sent=sent)
+
+
+def look_after_orders(services: Services) -> None:
+    """Count how every shop's orders found their visitors; forget old answers."""
+    from recommender.events.link_orders import report_links
+    from recommender.shops.replies import forget_replies
+
+    for shop in services.shops.all():
+        report = functools.partial(
+            report_links,
+            shop.shop_id,
+            event_log=services.event_log,
+            database=services.database,
+            now=services.now(),
+        )
+        _attempt("links", shop.shop_id, report)
+    forget = functools.partial(forget_replies, database=services.database, now=services.now())
+    _attempt("forget", "", forget)
+
+
+def take_feeds(services: Services, fetch: Fetch) -> None:
+    """Read all feeds that wait."""
+    try:
+        while feed_id := take_feed(
+            database=services.database,
+            hot_state=services.state,
+            shop_by_id=services.shops.by_id,
+            fetch=fetch,
+            now=services.now,
+        ):
+            get_logger().info("feed-taken", feed_id=feed_id)
+    except Exception:  # the next feed's work must go on
+        get_logger().exception("job-failed", job="feeds")
+
+
+def seal_all(services: Services) -> None:
+    """Seal every shop's days that ended some hours ago, and those that changed since."""
+    from recommender.events.sealing import seal_days
+
+    now = services.now()
+    ended = (now - dt.timedelta(hours=services.settings.seal_hours)).date()
+    for shop in services.shops.all():
+        seal = functools.partial(
+            seal_days,
+            shop.shop_id,
+            event_log=services.event_log,
+            database=services.database,
+            through=ended - dt.timedelta(days=1),
+            now=now,
+        )
+        _attempt("seal", shop.shop_id, seal)
+
+
+def drop_old(services: Services) -> None:
+    """Drop the days of every shop's event log that are older than the operator keeps them."""
+    from recommender.billing.retention import drop_old_days
+
+    for shop in services.shops.all():
+        drop = functools.partial(
+            drop_old_days,
+            shop,
+            event_log=services.event_log,
+            database=services.database,
+            keep_days=services.settings.event_days,
+            now=services.now(),
+        )
+        _attempt("drop", shop.shop_id, drop)
+
+
+def finish_erasures(services: Services) -> None:
+    """Take erased visitors out of event log and artifacts."""
+    from recommender.cli.people_commands import finish
+
+    with services.database.connect() as connection:
+        due = due_erasures(connection, services.now())
+    if due:
+        _attempt("erase", "", functools.partial(finish, services))
 
 
 def train_all(services: Services) -> None:
@@ -195,7 +308,7 @@ def month_before(at: dt.datetime) -> str:
     return f"{at.date().replace(day=1) - dt.timedelta(days=1):%Y-%m}"
 
 
-def _attempt(job: str, shop_id: str, work: Callable[[], None]) -> None:
+def _attempt(job: str, shop_id: str, work: Callable[[], object]) -> None:
     log = get_logger().bind(job=job, shop_id=shop_id)
     try:
         work()

@@ -132,6 +132,8 @@ def _measure(services: Services, shop: Shop) -> dict[str, Any]:
         "days": len({row.day for row in sums}),
         "arms": {arm.value: asdict(seen) for arm, seen in stored.behaviour.items()},
         "excluded": {reason: asdict(orders) for reason, orders in stored.excluded.items()},
+        "in_both_arms": stored.in_both_arms,
+        "in_both_arms_share": stored.in_both_arms_share,
         "estimate": None if result is None else estimate_figures(result),
         "sentence": wording.result_sentence(result, contract, shop.strata),
     }
@@ -148,6 +150,11 @@ def _measured_text(result: Mapping[str, Any]) -> str:
         f"  not counted, {reason}: {orders['orders']:,} orders"
         for reason, orders in result["excluded"].items()
     ]
+    if result["in_both_arms"]:
+        lines.append(
+            f"  seen in both arms: {result['in_both_arms']:,} "
+            f"({result['in_both_arms_share']:.2%}), counted in the first"
+        )
     return "\n".join(lines)
 
 

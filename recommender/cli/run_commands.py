@@ -36,7 +36,8 @@ def _print_addresses(settings: Settings) -> None:
 
 
 @click.command()
-def serve() -> None:
+@click.option("--listen-fd", type=int, hidden=True, help="Socket that listens already.")
+def serve(listen_fd: int | None) -> None:
     """Run the web server."""
     from recommender.adapters.web_server import metrics_environ, serve
 
@@ -46,7 +47,8 @@ def serve() -> None:
     # Before anything was trained there is time: the scheduler's process does it meanwhile.
     if any((settings.home / "artifacts").glob("*/current")):
         compile_kernels()
-    serve(settings, settings.child_environ(**metrics_environ(settings)))
+    environ = settings.child_environ(**metrics_environ(settings))
+    serve(settings, environ, listen_fd=listen_fd)
 
 
 def compile_kernels() -> None:
@@ -79,8 +81,11 @@ def ingest() -> None:
     """Move acknowledged events into the event log."""
     from recommender.events.ingest import run
     from recommender.supervise import stop_on_signals
+    from recommender.upkeep import start_upkeep
 
     services = make_services(service="ingest")
+    # Where web workers run too, this helps them; after a machine's end it empties their spool.
+    start_upkeep(services)
     torn = services.event_log.recover()
     if torn:
         get_logger().warning("torn-commits-discarded", commits=torn)

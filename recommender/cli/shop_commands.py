@@ -20,7 +20,7 @@ from recommender.shops.money import parse_minor
 
 @click.group()
 def shop() -> None:
-    """Create shops, contracts, logins and keys."""
+    """Create shops, contracts and logins."""
 
 
 @shop.command("create")
@@ -117,20 +117,6 @@ def user(shop_id: str, email: str, password_stdin: bool, as_json: bool) -> None:
         user_id=f"user_{uuid.uuid4().hex[:12]}",
     )
     emit(asdict(added), as_json=as_json, text=lambda: f"{added.email} may open {shop_id}'s console")
-
-
-@shop.command("key")
-@click.option("--shop", "shop_id", required=True)
-@json_option
-def key(shop_id: str, as_json: bool) -> None:
-    """Add a secret key and show it this once; earlier keys stay valid."""
-    services = make_services(service="shop")
-    result = {
-        "secret_key": registry.rotate_secret_key(
-            shop_id, database=services.database, now=services.now()
-        )
-    }
-    emit(result, as_json=as_json, text=lambda: _lines(result))
 
 
 @shop.command("share")

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 from recommender import tables
 from recommender.errors import InvalidInputError
+from recommender.shops.acting import all_shops
+from recommender.shops.audit import record_audit
 
 # OWASP's minimum for Argon2id; one check takes about 20 ms and 19 MiB.
 _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -20,11 +22,16 @@ MIN_PASSWORD_LENGTH = 12
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person who may open one shop's console."""
+    """A person who may open one shop's console.
+
+    Attributes:
+        session_epoch: Sessions that began in an earlier epoch have ended.
+    """
 
     user_id: str
     shop_id: str
     email: str
+    session_epoch: int = 0
 
 
 def add_user(
@@ -52,6 +59,7 @@ def add_user(
     try:
         with database.begin() as connection:
             connection.execute(tables.users.insert().values(row))
+            record_audit(connection, "user.created", shop_id=shop_id, subject=email)
     except sa.exc.IntegrityError as error:
         raise InvalidInputError(
             "This e-mail address has a login already", code="email-taken"
@@ -61,13 +69,46 @@ def add_user(
 
 def verify_login(email: str, password: str, *, database: sa.Engine) -> User | None:
     """Return the user with this address and password, or None; takes as long either way."""
-    with database.connect() as connection:
-        row = connection.execute(
-            sa.select(tables.users).where(tables.users.c.email == email.strip().lower())
-        ).first()
+    query = sa.select(tables.users).where(tables.users.c.email == email.strip().lower())
+    with all_shops(), database.connect() as connection:
+        row = connection.execute(query).first()
     with _GATE:
         try:
             _HASHER.verify(_UNKNOWN if row is None else row.password_hash, password)
         except (argon2.exceptions.VerifyMismatchError, argon2.exceptions.InvalidHashError):
             return None
-    return None if row is None else User(row.user_id, row.shop_id, row.email)
+        if row is None:
+            return None
+        if _HASHER.check_needs_rehash(row.password_hash):
+            _store_hash(row.user_id, _HASHER.hash(password), database)
+    return User(row.user_id, row.shop_id, row.email, row.session_epoch)
+
+
+def find_user(user_id: str, session_epoch: int, *, database: sa.Engine) -> User | None:
+    """Return the user of a session, None when its epoch or the login is over."""
+    users = tables.users.c
+    query = sa.select(users.user_id, users.shop_id, users.email, users.session_epoch).where(
+        users.user_id == user_id, users.session_epoch == session_epoch
+    )
+    with all_shops(), database.connect() as connection:
+        row = connection.execute(query).first()
+    return None if row is None else User(**row._mapping)
+
+
+def end_sessions(user: User, *, database: sa.Engine) -> None:
+    """End all sessions of a user, wherever their cookies are."""
+    users = tables.users
+    with database.begin() as connection:
+        connection.execute(
+            users.update()
+            .where(users.c.shop_id == user.shop_id, users.c.user_id == user.user_id)
+            .values(session_epoch=users.c.session_epoch + 1)
+        )
+
+
+def _store_hash(user_id: str, password_hash: str, database: sa.Engine) -> None:
+    users = tables.users
+    with all_shops(), database.begin() as connection:
+        connection.execute(
+            users.update().where(users.c.user_id == user_id).values(password_hash=password_hash)
+        )

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from recommender import tables
 from recommender.errors import NotAllowedError, NotFoundError, UnavailableError
 from recommender.records import Placement, PlacementSetting, Shop, Stratum
-from recommender.shops.keys import key_hash
+from recommender.shops.acting import all_shops
+from recommender.shops.secret_keys import holder_of
 
 CACHE_SECONDS = 5.0
 
@@ -41,7 +42,8 @@ class ShopDirectory:
         if known is not None and self._monotonic() - known[0] < CACHE_SECONDS:
             return known[1]
         try:
-            shop = self._find(tables.shops.c.public_key == key) if key else None
+            readable = key.isascii() and key.isprintable()  # no other key was ever given out
+            shop = self._find(tables.shops.c.public_key == key) if key and readable else None
         except UnavailableError:
             if known is None:
                 raise
@@ -59,11 +61,9 @@ class ShopDirectory:
         Raises:
             NotAllowedError: No shop holds it, or it was revoked.
         """
-        keys = tables.secret_keys
-        holder = sa.select(keys.c.shop_id).where(
-            keys.c.key_hash == key_hash(key), keys.c.revoked_at.is_(None)
-        )
-        shop = self._find(tables.shops.c.shop_id.in_(holder))
+        with self._answering():
+            shop_id = holder_of(key, database=self._database)
+        shop = None if shop_id is None else self._find(tables.shops.c.shop_id == shop_id)
         if shop is None:
             raise NotAllowedError("This secret key is not valid", code="unknown-key")
         return shop
@@ -94,9 +94,14 @@ class ShopDirectory:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
+        # Whose key it is can only be found among all shops' keys.
+        with self._answering(), all_shops(), self._database.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _answering(self) -> Iterator[None]:
         try:
-            with self._database.connect() as connection:
-                yield connection
+            yield
         except sa.exc.OperationalError as error:
             raise UnavailableError(
                 "The control database does not answer", code="database-unavailable"

@@ -9,6 +9,8 @@ import hashlib
 import hmac
 
 SIGNING_SECRET_PREFIX = "whsec_"  # noqa: S105  the scheme's public prefix
+HINT_LENGTH = 11
+"""`sk_` and eight characters: 40 of 256 bits."""
 
 
 def public_key(random: bytes) -> str:
@@ -26,12 +28,18 @@ def key_hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def signing_secret(service_secret: bytes, shop_id: str) -> str:
-    """Return the shop's secret for signed orders; derived, so it is stored nowhere.
+def key_hint(secret: str) -> str:
+    """Return the first characters of a secret key: to tell keys apart by."""
+    return secret[:HINT_LENGTH]
+
+
+def signing_secret(service_secret: bytes, shop_id: str, version: int = 1) -> str:
+    """Return a version of the shop's secret for signed orders; derived, so it is stored nowhere.
 
     The form is Standard Webhooks' `whsec_` and base64.
     """
-    key = hmac.new(service_secret, b"orders:" + shop_id.encode(), hashlib.sha256).digest()
+    purpose = f"orders:{shop_id}" if version == 1 else f"orders:{shop_id}:{version}"
+    key = hmac.new(service_secret, purpose.encode(), hashlib.sha256).digest()
     return SIGNING_SECRET_PREFIX + base64.b64encode(key).decode()
 
 

@@ -1,12 +1,12 @@
 """Amounts of money: decimal text ↔ whole numbers of the currency's minor unit. Pure.
 
 In comes what shops write ("12.50", 12.5, 12); out goes an exact integer, or an error that says
-what is wrong. Nothing is ever rounded.
+what is wrong. Only `round_minor` rounds, for totals that a platform keeps finer than money is.
 """
 
 import math
 import re
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from recommender.errors import InvalidInputError
 
@@ -52,7 +52,7 @@ def parse_minor(amount: object, currency: str) -> int:
             units cannot express it, `amount-too-large`, or `bad-currency`.
     """
     places = exponent(currency)
-    scaled = _decimal(amount).scaleb(places)
+    scaled = parse_decimal(amount).scaleb(places)
     if abs(scaled) >= MINOR_LIMIT:
         raise InvalidInputError("the amount is too large to be meant", code="amount-too-large")
     minor = int(scaled)
@@ -69,7 +69,27 @@ def format_minor(minor: int, currency: str) -> str:
     return f"{Decimal(minor).scaleb(-exponent(currency)):f}"
 
 
-def _decimal(amount: object) -> Decimal:
+def round_minor(amount: Decimal, currency: str) -> int:
+    """Return an exact amount in major units as minor units, halves away from zero.
+
+    Platforms keep taxes and discounts of a line with more decimals than the currency has; only
+    their sum is money.
+
+    Raises:
+        InvalidInputError: `amount-too-large`, or `bad-currency`.
+    """
+    scaled = amount.scaleb(exponent(currency))
+    if abs(scaled) >= MINOR_LIMIT:
+        raise InvalidInputError("the amount is too large to be meant", code="amount-too-large")
+    return int(scaled.quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def parse_decimal(amount: object) -> Decimal:
+    """Read an amount in major units exactly, however many decimals it has (ten at most).
+
+    Raises:
+        InvalidInputError: `bad-amount`.
+    """
     if isinstance(amount, float) and math.isfinite(amount):
         amount = Decimal(repr(amount))
     if isinstance(amount, Decimal) and amount.is_finite() and abs(amount.adjusted()) < 20:

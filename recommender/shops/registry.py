@@ -13,8 +13,11 @@ import sqlalchemy as sa
 from recommender import tables
 from recommender.errors import InvalidInputError, NotFoundError
 from recommender.records import Contract, Placement, PlacementSetting
-from recommender.shops.keys import key_hash, public_key, secret_key
+from recommender.shops.audit import record_audit
+from recommender.shops.keys import public_key, secret_key
 from recommender.shops.placements import placement_faults
+from recommender.shops.secret_keys import insert_secret_key
+from recommender.shops.signing_secrets import insert_signing_secret
 
 POLICIES = ("gated_midpoint", "proven_minimum")
 RandomBytes = Callable[[int], bytes]
@@ -78,32 +81,15 @@ def create_shop(
                 created_at=now,
             )
         )
-        _insert_secret(connection, new, now)
+        record_audit(connection, "shop.created", shop_id=shop_id, subject=order.name.strip())
+        insert_secret_key(connection, shop_id, new.secret_key, now)
+        insert_signing_secret(connection, shop_id, now)
         connection.execute(
             tables.placements.insert(),
             [_placement_row(shop_id, PlacementSetting(placement)) for placement in Placement],
         )
         _insert_stratum(connection, shop_id, 1, random, order.treatment_share_ppm, now)
     return new
-
-
-def rotate_secret_key(
-    shop_id: str,
-    *,
-    database: sa.Engine,
-    now: dt.datetime,
-    random: RandomBytes = secrets.token_bytes,
-) -> str:
-    """Add a secret key; the earlier ones stay valid until revoked."""
-    with database.begin() as connection:
-        public = connection.execute(
-            sa.select(tables.shops.c.public_key).where(tables.shops.c.shop_id == shop_id)
-        ).scalar_one_or_none()
-        if public is None:
-            raise NotFoundError(f"There is no shop {shop_id}", code="unknown-shop")
-        new = NewShop(shop_id, public, secret_key(random(32)))
-        _insert_secret(connection, new, now)
-    return new.secret_key
 
 
 def start_stratum(
@@ -140,7 +126,16 @@ def set_placement(shop_id: str, setting: PlacementSetting, *, database: sa.Engin
     if faults:
         raise InvalidInputError(" ".join(faults.values()), code="invalid-placement")
     with database.begin() as connection:
-        tables.upsert(connection, tables.placements, [_placement_row(shop_id, setting)])
+        row = _placement_row(shop_id, setting)
+        tables.upsert(connection, tables.placements, [row])
+        told = {name: value for name, value in row.items() if isinstance(value, int)}
+        record_audit(
+            connection,
+            "placement.changed",
+            shop_id=shop_id,
+            subject=setting.placement.value,
+            **told,
+        )
 
 
 def add_contract(contract: Contract, *, database: sa.Engine) -> Contract:
@@ -165,6 +160,15 @@ def add_contract(contract: Contract, *, database: sa.Engine) -> Contract:
         numbered = replace(contract, version=last.version + 1 if last is not None else 1)
         values = {column.name: getattr(numbered, column.name) for column in rows.columns}
         connection.execute(rows.insert().values(values))
+        record_audit(
+            connection,
+            "contract.created",
+            shop_id=contract.shop_id,
+            subject=f"version {numbered.version}",
+            starts_on=numbered.starts_on.isoformat(),
+            rate_bps=numbered.rate_bps,
+            policy=numbered.policy,
+        )
     return numbered
 
 
@@ -225,17 +229,6 @@ def _check_contract(contract: Contract) -> None:
         raise InvalidInputError("; ".join(broken), code="invalid-contract")
 
 
-def _insert_secret(connection: sa.Connection, new: NewShop, now: dt.datetime) -> None:
-    connection.execute(
-        tables.secret_keys.insert().values(
-            shop_id=new.shop_id,
-            key_hash=key_hash(new.secret_key),
-            hint=f"…{new.secret_key[-4:]}",
-            created_at=now,
-        )
-    )
-
-
 def _insert_stratum(
     connection: sa.Connection,
     shop_id: str,
@@ -252,6 +245,13 @@ def _insert_stratum(
             treatment_share_ppm=treatment_share_ppm,
             starts_at=now,
         )
+    )
+    record_audit(
+        connection,
+        "stratum.started",
+        shop_id=shop_id,
+        subject=f"stratum {number}",
+        treatment_share_ppm=treatment_share_ppm,
     )
 
 

@@ -9,21 +9,28 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from recommender.web import (
     collect_routes,
     console,
+    feed_routes,
     operations_routes,
     report_routes,
     rules_routes,
     shop_routes,
     slate_routes,
+    visitor_routes,
+    webhook_routes,
 )
+from recommender.web.collect_endpoint import MAX_BODY_BYTES, CollectEndpoint
 from recommender.web.operations_routes import STATIC_FOLDER
 from recommender.web.problems import register_problems
-from recommender.web.security import register_headers
+from recommender.web.proxy_check import ProxyCheck
+from recommender.web.security import (
+    RequestsActForNobody,
+    register_headers,
+    register_text_check,
+)
 from recommender.web.slate_endpoint import SlateEndpoint
 
 if TYPE_CHECKING:
     from recommender.bootstrap import Services
-
-MAX_BODY_BYTES = 256 * 1024
 
 
 def create_app(services: "Services") -> Flask:
@@ -45,20 +52,27 @@ def create_app(services: "Services") -> Flask:
         collect_routes,
         slate_routes,
         shop_routes,
+        visitor_routes,
         rules_routes,
+        feed_routes,
         report_routes,
         operations_routes,
+        webhook_routes,
     ):
         app.register_blueprint(routes.blueprint)
         csrf.exempt(routes.blueprint)
     app.register_blueprint(console.blueprint)
     app.add_url_rule("/", "front_door", _front_door)
     register_problems(app)
-    register_headers(app)
+    register_headers(app, secure=secure)
+    register_text_check(app)
     if services.settings.trust_proxy_hops:
         hops = services.settings.trust_proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     app.wsgi_app = SlateEndpoint(services, app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = CollectEndpoint(services, app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = RequestsActForNobody(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = ProxyCheck(app.wsgi_app, services.settings.trust_proxy_hops)  # type: ignore[method-assign]
     return app
 
 

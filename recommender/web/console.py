@@ -24,8 +24,14 @@ from recommender.errors import (
 )
 from recommender.records import Event, Shop
 from recommender.shops.accounts import verify_login
+from recommender.shops.login_throttle import attempt_keys, forgive, take_attempt
+from recommender.web import (
+    console_access,
+    console_orders,
+    console_recommendations,
+    console_rules,
+)
 from recommender.web import console_figures as figures
-from recommender.web import console_recommendations, console_rules
 from recommender.web.console_session import (
     current_visit,
     render_page,
@@ -38,7 +44,14 @@ from recommender.web.context import services
 blueprint = Blueprint("console", __name__, url_prefix="/console")
 blueprint.register_blueprint(console_recommendations.blueprint)
 blueprint.register_blueprint(console_rules.blueprint)
+blueprint.register_blueprint(console_orders.blueprint)
+blueprint.register_blueprint(console_access.blueprint)
 LATEST_EVENTS = 15
+MAX_TYPED = 1_000
+_REFUSED = (
+    "E-mail address and password do not fit together, or there were too many attempts: then wait "
+    "a quarter of an hour."
+)
 
 
 @blueprint.get("/login")
@@ -50,11 +63,16 @@ def login() -> str:
 @blueprint.post("/login")
 def take_login() -> AnyResponse | tuple[str, int]:
     """Begin a session, or say that address and password do not fit."""
-    email = request.form.get("email", "")
-    user = verify_login(email, request.form.get("password", ""), database=services().database)
+    email, database = request.form.get("email", "")[:MAX_TYPED], services().database
+    keys = attempt_keys(email, request.remote_addr or "", service_secret=services().secret)
+    user = None
+    if take_attempt(keys, database=database, now=services().now()):
+        password = request.form.get("password", "")[:MAX_TYPED]
+        user = verify_login(email, password, database=database)
     if user is None:
-        error = "E-mail address and password do not fit together."
-        return render_template("console/login.html", email=email, error=error), 401
+        # The same words for all, so that they tell neither who has a login nor who is held back.
+        return render_template("console/login.html", email=email, error=_REFUSED), 401
+    forgive(keys, database=database)
     sign_in(user)
     return redirect(url_for("console.overview"))
 

@@ -5,15 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
 from flask import g, make_response, redirect, render_template, session, url_for
 
-from recommender import tables
 from recommender.records import Shop
-from recommender.shops.accounts import User
+from recommender.shops.accounts import User, end_sessions, find_user
+from recommender.shops.acting import act_for
 from recommender.web.context import services
 
 SESSION_SECONDS = 12 * 3_600
+IDLE_SECONDS = 2 * 3_600
+_SEEN_EVERY_SECONDS = 300
+"""The cookie is renewed no more often than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,19 @@ class Visit:
 def sign_in(user: User) -> None:
     """Begin a session; nothing of an earlier one stays."""
     session.clear()
+    now = int(services().now().timestamp())
     session["user_id"] = user.user_id
-    session["signed_in_at"] = int(services().now().timestamp())
+    session["epoch"] = user.session_epoch
+    session["signed_in_at"] = session["seen_at"] = now
 
 
 def sign_out() -> None:
-    """End the session."""
+    """End the session, and every other one of the same login: a copied cookie is worth nothing."""
+    user = _session_user()
     session.clear()
+    if user is not None:
+        act_for(user.shop_id, user.email)
+        end_sessions(user, database=services().database)
 
 
 def signed_in(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,13 +51,11 @@ def signed_in(view: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(**arguments: Any) -> Any:
         user = _session_user()
         if user is None:
-            sign_out()
+            session.clear()
             return redirect(url_for("console.login"))
+        act_for(user.shop_id, user.email)
         g.visit = Visit(user, services().shops.by_id(user.shop_id))
-        response = make_response(view(**arguments))
-        # What one person saw must not come back from the cache of a shared machine.
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return make_response(view(**arguments))
 
     return guarded
 
@@ -66,13 +72,11 @@ def render_page(name: str, **context: Any) -> str:
 
 
 def _session_user() -> User | None:
-    """Return the session's user while the session is young and the login still exists."""
-    user_id, since = session.get("user_id"), session.get("signed_in_at", 0)
-    if not user_id or services().now().timestamp() - since > SESSION_SECONDS:
+    """Return the session's user while the session is young and in use and its epoch lasts."""
+    user_id, now = session.get("user_id"), services().now().timestamp()
+    since, seen = session.get("signed_in_at", 0), session.get("seen_at", 0)
+    if not user_id or now - since > SESSION_SECONDS or now - seen > IDLE_SECONDS:
         return None
-    users = tables.users.c
-    with services().database.connect() as connection:
-        row = connection.execute(
-            sa.select(users.user_id, users.shop_id, users.email).where(users.user_id == user_id)
-        ).first()
-    return None if row is None else User(row.user_id, row.shop_id, row.email)
+    if now - seen > _SEEN_EVERY_SECONDS:
+        session["seen_at"] = int(now)
+    return find_user(user_id, session.get("epoch", -1), database=services().database)

@@ -9,7 +9,7 @@ from recommender.billing.statement import estimate_figures
 from recommender.shops.registry import current_contract
 from recommender.uplift.days import local_day
 from recommender.uplift.estimate import estimate
-from recommender.uplift.stored import read_sums
+from recommender.uplift.stored import read_measurement
 from recommender.web.context import json_response, services
 from recommender.web.security import secret_shop
 
@@ -23,7 +23,8 @@ def get_uplift() -> Response:
     today = local_day(services().now(), shop.timezone)
     contract = current_contract(shop.shop_id, today, database=services().database)
     with services().database.connect() as connection:
-        sums = read_sums(connection, shop.shop_id)
+        measured = read_measurement(connection, shop.shop_id)
+    sums = measured.sums if measured else []
     result = estimate(sums, alpha=Decimal(contract.alpha_ppm) / 1_000_000, n_star=contract.n_star)
     return json_response(
         {
@@ -31,6 +32,8 @@ def get_uplift() -> Response:
             "currency": contract.currency,
             "through": sums[-1].day.isoformat() if sums else None,
             "estimate": None if result is None else estimate_figures(result),
+            "in_both_arms": measured.in_both_arms if measured else 0,
+            "in_both_arms_share": measured.in_both_arms_share if measured else 0.0,
         }
     )
 

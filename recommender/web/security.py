@@ -1,13 +1,24 @@
 """Who may do what: site keys bound to origins, secret keys, signatures, headers."""
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
 from flask import Flask, Response, g, request
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from recommender.errors import NotAllowedError
+from recommender.errors import InvalidInputError, NotAllowedError
 from recommender.records import Shop
+from recommender.shops.acting import act_for, begin_request, end_request
 from recommender.shops.directory import ShopDirectory
-from recommender.shops.keys import signing_secret
+from recommender.shops.keys import key_hint
+from recommender.shops.secret_keys import note_use
+from recommender.shops.signing_secrets import active_signing_secrets
+from recommender.telemetry import FAILED_OPEN_TOTAL
 from recommender.web.context import services
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -15,6 +26,35 @@ CONTENT_SECURITY_POLICY = (
     "frame-ancestors 'none'"
 )
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
+_PAGE_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+_STRICT_TRANSPORT = ("Strict-Transport-Security", "max-age=31536000")
+
+
+class RequestsActForNobody:
+    """WSGI application: until authentication names a shop, a request acts for none.
+
+    Row-level security and the audit log go by it (`shops.acting`).
+
+    Args:
+        behind: Answers the request.
+    """
+
+    def __init__(self, behind: "WSGIApplication") -> None:
+        self._behind = behind
+
+    def __call__(self, environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request."""
+        token = begin_request()
+        try:
+            return self._behind(environ, start_response)
+        finally:
+            end_request(token)
 
 
 def public_shop() -> Shop:
@@ -51,6 +91,7 @@ def shop_of_page(shops: ShopDirectory, key: str, origin: str | None) -> Shop:
             f"Pages of {origin[:200]} may not use this site key; add the origin to the shop",
             code="wrong-origin",
         )
+    act_for(shop.shop_id, "page")
     return shop
 
 
@@ -65,7 +106,14 @@ def secret_shop() -> Shop:
         raise NotAllowedError(
             "Send the secret key as 'Authorization: Bearer sk_…'", code="missing-key"
         )
-    return services().shops.by_secret_key(key.strip())
+    key = key.strip()
+    shop = services().shops.by_secret_key(key)
+    act_for(shop.shop_id, key_hint(key))
+    try:
+        note_use(shop.shop_id, key, database=services().database, now=services().now())
+    except sa.exc.SQLAlchemyError:
+        FAILED_OPEN_TOTAL.labels(part="key-use").inc()
+    return shop
 
 
 def check_signature(shop: Shop) -> None:
@@ -75,15 +123,24 @@ def check_signature(shop: Shop) -> None:
         NotAllowedError: Unsigned, signed with another secret, changed on the way, or older
             than five minutes.
     """
-    webhook = Webhook(signing_secret(services().secret, shop.shop_id))
-    try:
-        webhook.verify(request.get_data(cache=True), dict(request.headers))
-    except WebhookVerificationError as error:
-        raise NotAllowedError(
-            f"The signature does not fit the body: {error}. Sign 'webhook-id.webhook-timestamp."
-            "body' with the shop's whsec_ secret",
-            code="bad-signature",
-        ) from error
+    body, headers = request.get_data(cache=True), dict(request.headers)
+    secrets = active_signing_secrets(
+        shop.shop_id, service_secret=services().secret, database=services().database
+    )
+    reason = "the shop has no signing secret"
+    for secret in secrets:
+        try:
+            Webhook(secret).verify(body, headers, json_parse=False)
+        # A signature that is no base64 leaves the library as it is.
+        except (WebhookVerificationError, ValueError) as error:
+            reason = str(error)
+        else:
+            return
+    raise NotAllowedError(
+        f"The signature does not fit the body: {reason}. Sign 'webhook-id.webhook-timestamp.body' "
+        "with one of the shop's whsec_ secrets",
+        code="bad-signature",
+    )
 
 
 def preflight() -> Response:
@@ -117,14 +174,35 @@ def headers_of_all(status: int, allowed_origin: str | None) -> tuple[tuple[str, 
     return (_NOSNIFF,)
 
 
-def register_headers(app: Flask) -> None:
-    """Add the headers every answer carries."""
+def register_headers(app: Flask, *, secure: bool) -> None:
+    """Add the headers every answer carries.
+
+    Args:
+        app: The application.
+        secure: Whether browsers reach it by https.
+    """
 
     @app.after_request
     def _headers(response: Response) -> Response:
         headers = response.headers
         headers.extend(headers_of_all(response.status_code, g.get("allowed_origin")))
+        if secure:
+            headers.add(*_STRICT_TRANSPORT)
         if response.mimetype == "text/html":
-            headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-            headers["Referrer-Policy"] = "same-origin"
+            headers.update(_PAGE_HEADERS)
+        if request.path.startswith("/console"):
+            # What one person saw must not come back from the cache of a shared machine.
+            headers["Cache-Control"] = "no-store"
         return response
+
+
+def register_text_check(app: Flask) -> None:
+    """Refuse the one character that PostgreSQL cannot keep, wherever it stands."""
+
+    @app.before_request
+    def _check() -> None:
+        texts = [request.path, *(value for _, value in request.args.items(multi=True))]
+        if request.path.startswith("/console"):
+            texts += [value for _, value in request.form.items(multi=True)]
+        if any("\0" in text for text in texts):
+            raise InvalidInputError("A text contains a NUL character", code="bad-text")

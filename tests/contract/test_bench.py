@@ -69,9 +69,18 @@ def test_serve_tells_of_slates_and_of_the_noop() -> None:
 
 
 def test_ingest_finds_every_acknowledged_event_again() -> None:
-    figures = printed("ingest", "--rounds", "2", "--requests", "60")
+    figures = printed(
+        "ingest", "--rounds", "2", "--requests", "60", "--batch", "4", "--beside-seconds", "0.1"
+    )
     check_rounds(figures, 2)
-    assert figures["acknowledged"] == figures["in_stream"] == figures["in_event_log"] == 120
+    # 2 rounds of 60 requests of 4 events.
+    assert figures["acknowledged"] == figures["in_stream"] == figures["in_event_log"] == 480
+    assert figures["ingested_per_second"] > 0
+    beside = figures["beside"]
+    # 5,000 events a second in batches of 4, for a tenth of a second.
+    assert beside["events"] == 500
+    assert beside["missing"] == 0
+    assert 0 <= beside["lag_seconds_median"] <= beside["lag_seconds_max"]
 
 
 @pytest.mark.slow
@@ -94,7 +103,7 @@ def test_train_tells_time_and_memory_of_every_size() -> None:
 def test_wrong_answers_are_told_and_the_status_is_1(monkeypatch: pytest.MonkeyPatch) -> None:
     # Something answers at our address, but stores nothing.
     monkeypatch.setattr("recommender.bench.ingest.SERVICE", NOOP)
-    result = run("ingest", "--rounds", "1", "--requests", "30", "--json")
+    result = run("ingest", "--rounds", "1", "--requests", "30", "--beside-seconds", "0", "--json")
     assert result.exit_code == 1
     figures = json.loads(result.stdout)
     assert figures["rounds"][0]["ours"]["failures"] == {"wrong-body": 30}
@@ -128,5 +137,5 @@ def test_wrong_use_is_told(arguments: tuple[str, ...]) -> None:
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    printed("ingest", "--rounds", "1", "--requests", "10")
+    printed("ingest", "--rounds", "1", "--requests", "10", "--beside-seconds", "0")
     assert list(tmp_path.iterdir()) == []

@@ -143,3 +143,29 @@ def test_the_way_back_to_the_previous_artifact(home: Path) -> None:
         {"artifact": first, "role": "current"},
         {"artifact": second, "role": "previous"},
     ]
+
+
+def test_reconcile_and_orders_speak_json_and_a_status(home: Path) -> None:
+    made = run(
+        home,
+        *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
+        *("--timezone", "Europe/Paris", "--origin", "https://s.example", "--json"),
+    )
+    shop = ("--shop", json.loads(made.stdout)["shop_id"])
+    connected = json.loads(
+        run(home, "orders", "connect", *shop, "--platform", "woocommerce", "--json").stdout
+    )
+    assert len(connected["secret"]) == 64
+    listed = run(home, "orders", "webhooks", *shop)
+    assert connected["secret_id"] in listed.stdout
+    assert connected["secret"] not in listed.stdout
+    (home / "list.csv").write_text("Order,Date,Net\nA,2026-03-20 11:00,12.50\n")
+    files = ("reconcile", str(home / "list.csv"), *shop)
+    differing = run(home, *files, "--record", "--json")
+    assert differing.returncode == 1
+    report = json.loads(differing.stdout)
+    assert (report["differences"]["missing-here"], report["recorded"]) == (1, 1)
+    agreeing = run(home, *files)
+    assert (agreeing.returncode, "No differences" in agreeing.stdout) == (0, True)
+    links = json.loads(run(home, "orders", "links", *shop, "--days", "10000", "--json").stdout)
+    assert links["orders"] == {"before-events": 1}

@@ -368,3 +368,25 @@ def test_a_log_that_cannot_be_reached_says_so(tmp_path: Path) -> None:
 def test_what_is_not_supported_is_refused_at_once(lake: str, engine: str) -> None:
     with pytest.raises(InvalidInputError):
         DeltaEventLog(lake, engine=engine)
+
+
+# A table of the first release
+
+
+def test_a_log_without_the_newest_columns_is_read_written_and_sealed(tmp_path: Path) -> None:
+    old_schema = EVENT_SCHEMA.remove(EVENT_SCHEMA.get_field_index("bot"))
+    old = make_event()
+    deltalake.write_deltalake(
+        str(tmp_path / "events"),
+        events_to_table([old]).select(old_schema.names),
+        partition_by=["shop_id", "day"],
+    )
+    event_log = DeltaEventLog(str(tmp_path))
+    assert rows(event_log) == {old.event_id: as_row(old)}
+    new = make_event(bot="1 user-agent")
+    event_log.append([new], "ingest", 1)
+    assert rows(event_log) == {event.event_id: as_row(event) for event in (old, new)}
+    (sealed,) = event_log.seal("shop_a", [NOON.date()])
+    assert sealed.events == 2
+    assert rows(event_log) == {event.event_id: as_row(event) for event in (old, new)}
+    assert DeltaEventLog(str(tmp_path)).committed_position("ingest") == 1

@@ -24,9 +24,10 @@ from recommender.catalog.cache import CatalogueCache
 from recommender.catalog.load_items import load_items, store_items_of_history
 from recommender.catalog.update import put_items
 from recommender.errors import InvalidInputError
-from recommender.events.identity import pseudonym
+from recommender.events.identity import customer_pseudonym, pseudonym
 from recommender.events.load_history import load_events, load_orders
 from recommender.events.orders import order_event, parse_order
+from recommender.events.record_order import record_facts
 from recommender.records import Item, Shop, Source
 from recommender.shops.directory import ShopDirectory
 from recommender.shops.registry import ShopOrder, create_shop
@@ -102,7 +103,7 @@ def test_orders_become_facts_events_and_items(
     assert stored_orders(database, shop) == {("order", "1"): 750, ("refund", "C5"): 200}
     (event,) = stored_events(event_log, shop)
     assert (event["type"], event["source"], event["order_id"]) == ("order", "import", "1")
-    assert event["visitor"] == pseudonym(shop.visitor_key, "customer:7")
+    assert event["visitor"] == customer_pseudonym(shop.visitor_key, "7")
     # 10:00 in Paris in winter
     assert event["occurred_at"].astimezone(dt.UTC) == dt.datetime(2025, 3, 2, 9, tzinfo=dt.UTC)
     assert event["items"] == [
@@ -185,9 +186,7 @@ def test_an_order_the_shops_server_told_already_is_not_told_twice(
             "items": [{"item_id": "MUG", "price_minor": 200}], "visitor_id": "v"}  # fmt: skip
     fact = parse_order(told, shop=shop, received_at=NOW)
     event_log.append([order_event(fact, Source.SERVER)], "stream", 1)
-    row = {column.name: getattr(fact, column.name) for column in tables.orders.columns}
-    with database.begin() as connection:
-        tables.insert_ignore(connection, tables.orders, [row | {"kind": "order"}])
+    record_facts([fact], database=database, stream=NO_STATE)
     report = take_in(write_csv(tmp_path / "orders.csv", [line("1"), line("2")]))
     assert report["conflicts"] == 0
     assert [event["source"] for event in stored_events(event_log, shop)] == ["server", "import"]

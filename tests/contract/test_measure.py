@@ -179,3 +179,18 @@ def test_a_contract_in_another_currency_stops_the_money_path(
             contract=replace(contract, currency="GBP"),
             through=MARCH_31,
         )
+
+
+def test_programs_count_in_neither_arm(shoppers: Shoppers, measured: Measure) -> None:
+    for arm in Arm:
+        for visitor, bot in (("person", ""), ("program", "1 user-agent")):
+            name = f"{visitor} {arm.value}"
+            shoppers.expose(name, NOON, arm)
+            shoppers.event(EventType.PAGE_VIEW, name, NOON + DAY, bot=bot)
+            shoppers.order(f"o-{name}", 1_000, NOON + DAY, name, [EventItem("a")])
+    result = measured(MARCH_31)
+    # One person an arm, each with one order, one page and one unit.
+    for arm in Arm:
+        seen = result.behaviour[arm]
+        assert (seen.visitors, seen.orders, seen.pages, seen.units) == (1, 1, 1, 1)
+    assert result.excluded["not-exposed"].orders == 2

@@ -16,7 +16,8 @@ from redis.connection import AbstractConnection
 from recommender.adapters.child_process import end_child, start_child
 from recommender.adapters.embedded_server import configure_server, wait_until_ready
 from recommender.adapters.event_codec import encode_events
-from recommender.adapters.redis_state import RedisState, position_of
+from recommender.adapters.redis_state import RedisState
+from recommender.adapters.redis_stream import position_of
 from recommender.errors import InconsistentError, UnavailableError
 from recommender.ports import PathKind, PathStep, Visit
 from recommender.records import Event, EventType

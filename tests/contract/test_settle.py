@@ -14,10 +14,12 @@ from typing import Any
 import pypdf
 import pytest
 import sqlalchemy as sa
+from event_load import make_event
 
 from money_world import CONTRACT
 from recommender import tables
 from recommender.adapters.invoice_pdf import render_invoice
+from recommender.billing import settle as settling
 from recommender.billing.archive import Settlement, read_invoice_pdf, read_settlements
 from recommender.billing.invoice import InvoiceDocument
 from recommender.billing.numbering import lock_series, take_number
@@ -25,6 +27,7 @@ from recommender.billing.preview import preview
 from recommender.billing.settle import settle
 from recommender.billing.verify import verify_invoice
 from recommender.errors import InvalidInputError, NotFoundError, UnavailableError
+from recommender.events.sealing import read_revisions
 from recommender.ports import EventLog
 from recommender.records import Contract, Shop
 from recommender.shops.directory import ShopDirectory
@@ -104,6 +107,50 @@ def test_closing_again_returns_what_was_stored(
     assert again == replace(first, is_new=False)
     assert read_invoice_pdf(shop.shop_id, first.invoice_number, database=database) == pdf
     assert stored(database) == {"statements": 1, "invoices": 1, "postings": 3}
+
+
+def test_a_statement_names_the_sealed_days_it_was_made_from(
+    shop: Shop, database: sa.Engine, event_log: EventLog, close: Settle, good_march: Contract
+) -> None:
+    march = close().statement["sealed_days"]
+    assert [day[:2] for day in march] == [["2026-03-02", 1], ["2026-03-03", 1]]
+    # An event that was a day late changes the second day; the first statement stays as it is.
+    late = dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC)
+    event_log.append([make_event(shop.shop_id, at=late)], "late", 1)
+    april = close("2026-04", now=MAY).statement["sealed_days"]
+    assert april[0] == march[0]
+    assert april[1][:3] == ["2026-03-03", 2, march[1][2] + 1]
+    revisions = read_revisions(shop.shop_id, database=database)
+    assert [revision.sha256 for revision in revisions] == [
+        *(day[3] for day in march),
+        april[1][3],
+    ]
+
+
+def test_a_month_whose_events_keep_coming_is_not_closed(
+    shop: Shop,
+    database: sa.Engine,
+    event_log: EventLog,
+    close: Settle,
+    good_march: Contract,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    collect = settling.collect
+    positions = iter(range(1, 10))
+
+    def collect_then_more(*arguments: Any, **named: Any) -> Any:
+        measured = collect(*arguments, **named)
+        at = dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC)
+        event_log.append([make_event(shop.shop_id, at=at)], "late", next(positions))
+        return measured
+
+    with monkeypatch.context() as patched:
+        patched.setattr(settling, "collect", collect_then_more)
+        with pytest.raises(UnavailableError) as caught:
+            close()
+    assert caught.value.code == "days-changing"
+    assert stored(database) == {"statements": 0, "invoices": 0, "postings": 0}
+    assert close().is_new
 
 
 def test_nothing_proven_is_a_statement_without_an_invoice(

@@ -10,7 +10,7 @@ from money_world import contract
 from recommender import tables
 from recommender.errors import InvalidInputError, NotAllowedError, NotFoundError
 from recommender.records import Placement, PlacementSetting, Shop
-from recommender.shops import accounts, registry
+from recommender.shops import accounts, registry, secret_keys
 from recommender.shops.directory import ShopDirectory
 
 NOW = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
@@ -35,7 +35,7 @@ def test_the_secret_key_is_kept_only_as_a_hash(
 def test_a_second_secret_key_works_beside_the_first(
     database: sa.Engine, new_shop: registry.NewShop
 ) -> None:
-    second = registry.rotate_secret_key(new_shop.shop_id, database=database, now=NOW)
+    second = secret_keys.add_secret_key(new_shop.shop_id, database=database, now=NOW)
     directory = ShopDirectory(database)
     assert second != new_shop.secret_key
     for key in (second, new_shop.secret_key):

@@ -41,6 +41,8 @@ N_VISITORS = 200
 N_STAR = 400
 ALPHA = 0.05
 RATE = 0.10
+# A library's own name would count as a program's, and programs count in neither arm.
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 @dataclass
@@ -84,7 +86,7 @@ class Api:
             "POST",
             f"/v1/events?key={self.shop.public_key}",
             {"visitor_id": visitor, "events": events},
-            {"Origin": SHOP_ORIGIN, "Content-Type": "text/plain"},
+            {"Origin": SHOP_ORIGIN, "Content-Type": "text/plain", "User-Agent": BROWSER},
         )
         assert status == 202
         assert {entry["status"] for entry in answer["events"]} == {"accepted"}

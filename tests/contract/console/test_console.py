@@ -83,8 +83,9 @@ def test_logging_out_ends_the_session(client: FlaskClient) -> None:
 @pytest.mark.usefixtures("owner")
 def test_a_session_ends_after_twelve_hours(client: FlaskClient, clock: Clock) -> None:
     log_in(client)
-    clock.advance(hours=12)
-    assert client.get("/console/").status_code == 200
+    for _ in range(6):
+        clock.advance(hours=2)
+        assert client.get("/console/").status_code == 200
     clock.advance(seconds=1)
     assert client.get("/console/").status_code == 302
 

@@ -1,15 +1,23 @@
 import datetime as dt
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from money_world import CONTRACT, STRATUM, contract, evidence, shop_month
-from recommender.billing.evidence import Billed, Evidence, read_evidence, write_evidence
+from recommender.billing.evidence import (
+    Billed,
+    Evidence,
+    SealedRevision,
+    read_evidence,
+    write_evidence,
+)
 from recommender.billing.months import Month
 from recommender.errors import InvalidInputError
 from recommender.records import Arm, DailySum, Stratum
+from recommender.shops.spreadsheet import cell_text, safe_cell
 
 MARCH = dt.date(2027, 3, 31)
 BIG = st.integers(-(10**15), 10**15)
@@ -71,6 +79,14 @@ def test_the_file_reads_well_in_a_spreadsheet() -> None:
     ]
 
 
+def test_the_sealed_days_are_named_and_read_back() -> None:
+    sealed = (SealedRevision(dt.date(2027, 1, 1), 2, 11_200, "ab" * 32),)
+    facts = replace(evidence(shop_month(), MARCH), sealed=sealed)
+    written = write_evidence(facts)
+    assert f"# sealed,2027-01-01,2,11200,{'ab' * 32}" in written.decode().splitlines()
+    assert read_evidence(written) == facts
+
+
 GOOD = write_evidence(evidence(shop_month(), MARCH)).decode()
 
 
@@ -98,3 +114,30 @@ def test_another_file_is_refused(text: str) -> None:
 def test_bytes_that_are_no_text_are_refused() -> None:
     with pytest.raises(InvalidInputError):
         read_evidence(b"\xff\xfe\x00")
+
+
+@given(st.text())
+def test_no_text_becomes_a_formula_and_each_comes_back(text: str) -> None:
+    cell = safe_cell(text)
+    assert isinstance(cell, str)
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"))
+    assert cell_text(cell) == text
+
+
+def test_a_hostile_name_is_no_formula_in_the_file_and_the_facts_stay() -> None:
+    facts = replace(
+        evidence(shop_month(), MARCH, billed=[Billed(Month(2027, 1), -1_234)]),
+        timezone="=HYPERLINK(1)",
+    )
+    written = write_evidence(facts)
+    assert b"# timezone,'=HYPERLINK(1)" in written
+    assert b"# billed,2027-01,-1234" in written  # a number stays a number
+    assert read_evidence(written) == facts
+
+
+@given(st.one_of(st.binary(), st.text().map(str.encode)))
+def test_whatever_is_read_as_evidence_is_refused_by_name(data: bytes) -> None:
+    for file in (data, b"# recommender evidence 1\n# " + data):
+        with pytest.raises(InvalidInputError) as caught:
+            read_evidence(file)
+        assert caught.value.code == "bad-evidence"

@@ -1,5 +1,6 @@
 import datetime as dt
 import json
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from money_world import STRATUM, buyers, contract, evidence, shop_month
-from recommender.billing.evidence import Billed, read_evidence, write_evidence
+from recommender.billing.evidence import Billed, SealedRevision, read_evidence, write_evidence
 from recommender.billing.months import Month
 from recommender.billing.pricing import price
 from recommender.billing.statement import (
@@ -69,6 +70,7 @@ def test_the_order_of_keys_does_not_change_the_hash() -> None:
 
 def test_figures_follow_from_the_evidence_alone() -> None:
     facts = evidence(shop_month(), JANUARY, billed=[Billed(Month(2027, 1), 5)])
+    facts = replace(facts, sealed=(SealedRevision(dt.date(2027, 1, 1), 2, 11_200, "ab" * 32),))
     again = read_evidence(write_evidence(facts))
     body = build_statement(SHOP, facts, price(facts), excluded={}, closed_at=CLOSED_AT)
     recomputed = figures(again, price(again))

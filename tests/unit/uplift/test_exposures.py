@@ -1,9 +1,10 @@
 import datetime as dt
 from typing import Any
 
+from recommender.events.bots import PREFETCH
 from recommender.records import Arm, EventType
 from recommender.uplift.days import window
-from recommender.uplift.exposures import exposure_counts, first_exposures, purchase_links
+from recommender.uplift.exposures import bot_visitors, exposure_counts, first_exposures
 
 NOON = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)
 MARCH = window(dt.date(2027, 3, 1), dt.date(2027, 3, 31), "Europe/Paris")
@@ -63,10 +64,13 @@ def test_visitors_are_counted_per_quarter_of_an_hour(tell: Any, event_table: Any
     assert counts == {NOON: 4, NOON + quarter: 4}
 
 
-def test_the_first_browser_that_saw_an_order_is_linked(tell: Any, event_table: Any) -> None:
-    tell(EventType.PURCHASE, "reload", NOON + HOUR, order_id="1")
-    tell(EventType.PURCHASE, "buyer", NOON, order_id="1")
-    tell(EventType.PURCHASE, "", NOON, order_id="2")
-    tell(EventType.PURCHASE, "nameless", NOON, order_id="")
-    rows = purchase_links(event_table(tell.events), MARCH).to_pyarrow().to_pylist()
-    assert rows == [{"order_id": "1", "visitor": "buyer"}]
+def test_programs_are_whoever_was_flagged_within_the_window(tell: Any, event_table: Any) -> None:
+    before = dt.datetime(2027, 2, 28, 22, 59, tzinfo=dt.UTC)
+    tell(EventType.PAGE_VIEW, "crawler", NOON, bot="1:curl/")
+    tell(EventType.PAGE_VIEW, "crawler", NOON + HOUR)
+    tell(EventType.PAGE_VIEW, "person", NOON)
+    tell(EventType.PAGE_VIEW, "person", NOON, bot=f"1:{PREFETCH}")
+    tell(EventType.PAGE_VIEW, "flagged in February", before, bot="1:curl/")
+    tell(EventType.PAGE_VIEW, "", NOON, bot="1:no-agent")
+    table = bot_visitors(event_table(tell.events), MARCH).to_pyarrow()
+    assert table["visitor"].to_pylist() == ["crawler"]
