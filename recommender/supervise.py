@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recommender.adapters.child_process import end_child, start_child
@@ -26,8 +27,9 @@ from recommender.adapters.embedded_server import (
     server_folder,
     wait_until_ready,
 )
+from recommender.adapters.web_handover import ReadyWorkers, open_listener
 from recommender.adapters.web_server import GRACEFUL_SECONDS, metrics_environ
-from recommender.config import Settings
+from recommender.config import DRAINING, Settings
 from recommender.errors import UnavailableError
 from recommender.telemetry import get_logger
 
@@ -40,6 +42,7 @@ FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 10.0
 DEATHS_WINDOW_SECONDS = 60.0
 MAX_START_DEATHS = 5
+SUCCESSOR_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,13 @@ class ChildSpec:
         name: What the log calls it.
         argv: Its command.
         environ: Variables on top of those that all children get.
+        pass_fds: Open files of this process that the child shall have too.
     """
 
     name: str
     argv: tuple[str, ...]
     environ: Mapping[str, str] = field(default_factory=dict)
+    pass_fds: tuple[int, ...] = ()
 
 
 class Supervisor:
@@ -90,6 +95,31 @@ class Supervisor:
         for child in self._children:
             child.revive(time.monotonic(), may_give_up=may_give_up)
 
+    def hand_over(self, spec: ChildSpec, *, may_take_over: Callable[[], bool]) -> bool:
+        """Start a successor of the child of the same name; end that child when it may take over.
+
+        Returns:
+            False when the successor ended or took too long: then the child goes on.
+        """
+        successor = _Child(spec, {**self._environ, **spec.environ})
+        deadline = time.monotonic() + SUCCESSOR_SECONDS
+        while not may_take_over():
+            if successor.process.poll() is not None or time.monotonic() > deadline:
+                end_child(successor.process, patience_seconds=STOP_SECONDS)
+                return False
+            self.watch(may_give_up=False)
+            time.sleep(POLL_SECONDS)
+        index = [child.spec.name for child in self._children].index(spec.name)
+        before, self._children[index] = self._children[index], successor
+        end_child(before.process, patience_seconds=STOP_SECONDS)
+        return True
+
+    def restart(self, name: str) -> None:
+        """End a child, and start it again."""
+        (child,) = (child for child in self._children if child.spec.name == name)
+        end_child(child.process, patience_seconds=STOP_SECONDS)
+        child.start()
+
     def stop(self) -> None:
         """End all children, the youngest first; kill what does not end by itself."""
         log = get_logger()
@@ -104,8 +134,12 @@ class _Child:
         self.spec = spec
         self._environ = environ
         self._deaths: deque[float] = deque(maxlen=MAX_START_DEATHS * 2)
+        self.start()
+
+    def start(self) -> None:
         self._restart_at: float | None = None
-        self.process = start_child(spec.argv, environ=environ)
+        spec = self.spec
+        self.process = start_child(spec.argv, environ=self._environ, pass_fds=spec.pass_fds)
 
     def revive(self, now: float, *, may_give_up: bool) -> None:
         if self.process.poll() is None:
@@ -113,8 +147,7 @@ class _Child:
         if self._restart_at is None:
             self._note_death(now, may_give_up=may_give_up)
         elif now >= self._restart_at:
-            self._restart_at = None
-            self.process = start_child(self.spec.argv, environ=self._environ)
+            self.start()
 
     def _note_death(self, now: float, *, may_give_up: bool) -> None:
         self._deaths.append(now)
@@ -141,6 +174,9 @@ def run_all(
 ) -> int:
     """Run everything until SIGTERM or Ctrl-C; return the exit status.
 
+    SIGHUP reloads (without a terminal; with one it means that the terminal is gone): migrates,
+    lets a new web server take over from the old one, and restarts the other roles.
+
     Args:
         settings: What to run; without a Redis address an embedded server is started.
         extra: Further children, started last; they get the settings' variables too.
@@ -151,18 +187,80 @@ def run_all(
         UnavailableError: Another supervisor uses this home, the web's port is taken, or a part
             does not start.
     """
-    with lock_folder(settings.home), _server_lock(settings), stop_on_signals() as stop:
-        _require_free_port(settings)
+    with (
+        lock_folder(settings.home),
+        _server_lock(settings),
+        stop_on_signals() as stop,
+        _reload_on_hangup() as reload,
+        contextlib.closing(open_listener(settings.host, settings.port)) as listener,
+    ):
+        _draining_file(settings).unlink(missing_ok=True)
         supervisor = Supervisor(settings.child_environ(**metrics_environ(settings)))
         try:
             settings = _start_server(supervisor, settings)
             _migrate(settings)
-            for spec in (*_roles(settings), *extra):
+            for spec in (*_roles(listener), *extra):
                 supervisor.start(_with_redis(spec, settings))
-            _supervise(supervisor, settings, stop, on_ready)
+            ready = _Readiness(settings, on_ready)
+            while not stop.wait(POLL_SECONDS):
+                supervisor.watch(may_give_up=not ready.reached)
+                ready.look()
+                if reload.is_set():
+                    reload.clear()
+                    _reload(supervisor, settings, listener)
+            _drain(supervisor, settings)
         finally:
             supervisor.stop()
     return 0
+
+
+def _reload(supervisor: Supervisor, settings: Settings, listener: socket.socket) -> None:
+    """Put what is installed now in place of what runs, without a lost request."""
+    log = get_logger()
+    log.info("reload-begins")
+    environ = settings.child_environ()
+    migrated = start_child((sys.executable, "-m", "recommender", "migrate"), environ=environ).wait()
+    workers = ReadyWorkers()
+    try:
+        web, *others = (_with_redis(spec, settings) for spec in _roles(listener))
+        web = dataclasses.replace(web, environ={**web.environ, **workers.environ})
+        replaced = migrated == 0 and supervisor.hand_over(
+            web, may_take_over=lambda: workers.count() >= settings.web_workers
+        )
+    finally:
+        workers.close()
+    if not replaced:
+        log.error("reload-failed", advice="its own messages are above; what ran before goes on")
+        return
+    for spec in others:
+        supervisor.restart(spec.name)
+    log.info("reloaded")
+
+
+def _drain(supervisor: Supervisor, settings: Settings) -> None:
+    """Say that the end is near, and go on for as long as a balancer may need to notice."""
+    _draining_file(settings).touch()
+    ends_at = time.monotonic() + settings.drain_seconds
+    while time.monotonic() < ends_at:
+        supervisor.watch(may_give_up=False)
+        time.sleep(POLL_SECONDS)
+
+
+def _draining_file(settings: Settings) -> Path:
+    return settings.home / "run" / DRAINING
+
+
+@contextlib.contextmanager
+def _reload_on_hangup() -> Iterator[threading.Event]:
+    reload = threading.Event()
+    if sys.stdin is not None and sys.stdin.isatty():
+        yield reload
+        return
+    before = signal.signal(signal.SIGHUP, lambda *_: reload.set())
+    try:
+        yield reload
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @contextlib.contextmanager
@@ -180,18 +278,6 @@ def stop_on_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _supervise(
-    supervisor: Supervisor,
-    settings: Settings,
-    stop: threading.Event,
-    on_ready: Callable[[Settings], None] | None,
-) -> None:
-    ready = _Readiness(settings, on_ready)
-    while not stop.wait(POLL_SECONDS):
-        supervisor.watch(may_give_up=not ready.reached)
-        ready.look()
 
 
 class _Readiness:
@@ -220,9 +306,12 @@ class _Readiness:
             self._error = error
 
 
-def _roles(settings: Settings) -> Iterator[ChildSpec]:
-    for role in ("serve", "ingest", "schedule"):
-        yield ChildSpec(role, (sys.executable, "-m", "recommender", role))
+def _roles(listener: socket.socket) -> Iterator[ChildSpec]:
+    command = (sys.executable, "-m", "recommender")
+    number = listener.fileno()
+    yield ChildSpec("serve", (*command, "serve", "--listen-fd", str(number)), pass_fds=(number,))
+    for role in ("ingest", "schedule"):
+        yield ChildSpec(role, (*command, role))
 
 
 def _with_redis(spec: ChildSpec, settings: Settings) -> ChildSpec:
@@ -251,20 +340,6 @@ def _migrate(settings: Settings) -> None:
         migrate(database)
     finally:
         database.dispose()
-
-
-def _require_free_port(settings: Settings) -> None:
-    try:
-        socket.create_server(
-            (settings.host, settings.port),
-            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
-        ).close()
-    except OSError as error:
-        raise UnavailableError(
-            f"The web cannot listen on {settings.host} port {settings.port}: {error.strerror}; "
-            "set RECOMMENDER_HOST or RECOMMENDER_PORT",
-            code="address-taken",
-        ) from error
 
 
 def _answers(settings: Settings) -> bool:

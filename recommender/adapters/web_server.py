@@ -20,16 +20,23 @@ REQUEST_SECONDS = 30
 GRACEFUL_SECONDS = 10
 # The address line of a slate request may carry a whole cart.
 MAX_REQUEST_LINE_BYTES = 8190
+WORKER_READY = "X_RECOMMENDER_WORKER=ready"
+"""What a worker tells the socket that `NOTIFY_SOCKET` names; systemd passes over it."""
 _M_TRIM_THRESHOLD, _M_ARENA_MAX = -1, -8
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
-def gunicorn_argv(settings: Settings) -> list[str]:
-    """Return the command that serves the application in this and some worker processes."""
+def gunicorn_argv(settings: Settings, *, listen_fd: int | None = None) -> list[str]:
+    """Return the command that serves the application in this and some worker processes.
+
+    Args:
+        settings: What to serve, and where.
+        listen_fd: Socket that listens already, handed down by the parent; None opens one.
+    """
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     options = {
         "--config": f"python:{__name__}",
-        "--bind": f"{host}:{settings.port}",
+        "--bind": f"{host}:{settings.port}" if listen_fd is None else f"fd://{listen_fd}",
         "--worker-class": "gthread",
         "--workers": settings.web_workers,
         "--threads": THREADS,
@@ -58,9 +65,9 @@ def metrics_environ(settings: Settings) -> dict[str, str]:
     return {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
 
 
-def serve(settings: Settings, environ: Mapping[str, str]) -> None:
+def serve(settings: Settings, environ: Mapping[str, str], *, listen_fd: int | None = None) -> None:
     """Become the web server; returns never."""
-    argv = gunicorn_argv(settings)
+    argv = gunicorn_argv(settings, listen_fd=listen_fd)
     os.execvpe(argv[0], argv, environ)  # noqa: S606
 
 
@@ -80,6 +87,13 @@ def post_fork(_server: Any, worker: Any) -> None:
     """Tie a new worker's life to gunicorn's main process, also when that one is killed."""
     die_with_parent(worker.ppid)
     return_freed_memory()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Tell the supervisor, if there is one, that this worker has the application loaded."""
+    from gunicorn.systemd import sd_notify
+
+    sd_notify(WORKER_READY, worker.log)
 
 
 def return_freed_memory() -> None:

@@ -1,9 +1,11 @@
 """What operators and technicians ask: health, readiness, metrics, the API's description, files."""
 
+import contextlib
 import functools
 import gzip
 import hashlib
 import re
+import shutil
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -12,13 +14,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from recommender import __version__
+from recommender.config import DRAINING
 from recommender.errors import UnavailableError
+from recommender.telemetry import STREAM_LAG_SECONDS, STREAM_PENDING
 from recommender.web.context import json_response, services
 
 blueprint = Blueprint("operations", __name__)
 STATIC_FOLDER = Path(__file__).resolve().parents[2] / "static"
 _OPENAPI = Path(__file__).with_name("openapi.json")
 _WIDGET_SECONDS = 300
+LOW_DISK_MB = 256
 
 
 @blueprint.get("/healthz")
@@ -29,12 +34,55 @@ def healthz() -> Response:
 
 @blueprint.get("/readyz")
 def readyz() -> Response:
-    """Say whether this process can do its work now, and if not, why."""
-    causes = {"stream": _stream_fault(), "database": _database_fault()}
-    faults = {part: cause for part, cause in causes.items() if cause}
-    return json_response(
-        {"status": "unavailable" if faults else "ready", "causes": faults}, 503 if faults else 200
+    """Say whether this process can do its work now, and if not, why.
+
+    `causes` make it 503; `warnings` do not, but somebody should look.
+    """
+    causes = _told(stream=_stream_fault(), database=_database_fault(), draining=_draining())
+    warnings = _told(
+        disk=_disk_warning(),
+        spool=_spool_warning(),
+        models="" if causes else _model_warning(),
     )
+    body = {"status": "unavailable" if causes else "ready", "causes": causes}
+    return json_response(
+        body | ({"warnings": warnings} if warnings else {}), 503 if causes else 200
+    )
+
+
+def _told(**parts: str) -> dict[str, str]:
+    return {part: cause for part, cause in parts.items() if cause}
+
+
+def _draining() -> str:
+    is_draining = (services().settings.home / "run" / DRAINING).exists()
+    return "The service is about to stop" if is_draining else ""
+
+
+def _disk_warning() -> str:
+    try:
+        free_mb = shutil.disk_usage(services().settings.home).free >> 20
+    except OSError as error:
+        return f"The home folder cannot be looked at: {error.strerror}"
+    return f"{free_mb} MiB are free for the home folder" if free_mb < LOW_DISK_MB else ""
+
+
+def _spool_warning() -> str:
+    spool = services().state.spool
+    size_bytes = spool.size_bytes()
+    if not size_bytes:
+        return ""
+    return f"{size_bytes:,} of {spool.limit_bytes:,} bytes wait for Redis"
+
+
+def _model_warning() -> str:
+    artifacts = services().artifacts
+    missing = [
+        shop.shop_id
+        for shop in services().shops.all()
+        if artifacts.current(shop.shop_id) not in (None, *artifacts.ids(shop.shop_id))
+    ]
+    return f"The published model is missing of: {', '.join(missing[:10])}" if missing else ""
 
 
 def _stream_fault() -> str:
@@ -57,12 +105,21 @@ def _database_fault() -> str:
 @blueprint.get("/metrics")
 def metrics() -> Response:
     """Answer Prometheus, summed over this machine's web workers."""
+    _note_backlog()
     registry = CollectorRegistry()
     try:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     except ValueError:  # a single process keeps its metrics in memory
         registry = REGISTRY
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _note_backlog() -> None:
+    """Look at the stream itself: an ingester that died could not tell how far behind it is."""
+    with contextlib.suppress(UnavailableError):
+        backlog = services().state.backlog()
+        STREAM_PENDING.set(backlog.entries)
+        STREAM_LAG_SECONDS.set(backlog.oldest_seconds)
 
 
 @blueprint.get("/openapi.json")

@@ -1,0 +1,79 @@
+"""What is shipped for production is at least well-formed, and does what its comments say."""
+
+import contextlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from drill.load import Caller
+from drill.nginx import DEPLOY, proxy
+from drill.slow_clients import KINDS, held
+from processes import Up
+from world import missing
+
+UNITS = sorted((DEPLOY / "systemd").iterdir())
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_units_are_sound(unit: Path, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is missing")
+    for one in UNITS:
+        text = one.read_text().replace("/opt/recommender/.venv/bin/recommender", "/bin/true")
+        (tmp_path / one.name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit.name)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_compose_file_names_what_is_there() -> None:
+    yaml = pytest.importorskip("yaml")
+    composed = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    services = composed["services"]
+    assert {"web", "ingest", "schedule", "migrate", "redis", "postgres", "proxy"} == set(services)
+    for service in services.values():
+        assert set(service.get("depends_on", {})) <= set(services)
+        assert set(service.get("secrets", [])) <= set(composed["secrets"])
+    redis = " ".join(services["redis"]["command"])
+    for setting in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction"):
+        assert setting in redis
+
+
+def test_slow_clients_stop_at_the_proxy(running_up: Up, tmp_path: Path) -> None:
+    port = int(running_up.address.rpartition(":")[2])
+    with contextlib.ExitStack() as stack:
+        try:
+            address = stack.enter_context(proxy(tmp_path / "nginx", port))
+        except FileNotFoundError:
+            missing("nginx")
+        for sent in KINDS.values():
+            stack.enter_context(held(address, 100, sent))
+        caller = Caller(address)
+        stack.callback(caller.close)
+        assert caller.ask("GET", "/healthz").status == 200
+        assert caller.ask("GET", "/widget.js").headers["access-control-allow-origin"] == "*"
+        assert caller.ask("GET", "/metrics").status == 200
+        too_large = caller.ask("POST", "/v1/events?key=pk_x", b"x" * 300_000)
+        assert too_large.status == 413
+
+
+def test_a_crowd_from_one_address_is_held_off(running_up: Up, tmp_path: Path) -> None:
+    port = int(running_up.address.rpartition(":")[2])
+    with contextlib.ExitStack() as stack:
+        try:
+            address = stack.enter_context(proxy(tmp_path / "nginx", port))
+        except FileNotFoundError:
+            missing("nginx")
+        callers = [Caller(address) for _ in range(130)]
+        # Each keeps its connection open, so the hundred-and-first is one too many.
+        statuses = [caller.ask("GET", "/healthz").status for caller in callers]
+        for caller in callers:
+            caller.close()
+    assert statuses[:90] == [200] * 90
+    assert 429 in statuses
