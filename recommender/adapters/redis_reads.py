@@ -4,13 +4,25 @@
 for commands that change nothing: nobody can tell which of them ran when the connection breaks.
 """
 
+import os
+import threading
+import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import redis
+import redis
 
 Command = Sequence[str]
+
+
+class _OwnConnections(threading.local):
+    """One connection of this thread to each server: a pool's bookkeeping costs more than a read."""
+
+    def __init__(self) -> None:
+        self.by_pool: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+
+_OWN = _OwnConnections()
 
 
 def read_together(client: "redis.Redis", commands: Sequence[Command]) -> list[Any]:
@@ -19,17 +31,27 @@ def read_together(client: "redis.Redis", commands: Sequence[Command]) -> list[An
     Raises:
         redis.RedisError: A command failed, or the server does not answer.
     """
-    pool = client.connection_pool
-    connection = pool.get_connection()
+    pool, packed = client.connection_pool, [b"".join(map(_packed, commands))]
+    connection = _OWN.by_pool.get(pool)
+    # A forked process must not speak on its parent's connection.
+    if connection is not None and connection.pid == os.getpid():
+        try:
+            return _exchange(connection, packed, len(commands))
+        except redis.ConnectionError:
+            # The server, or something between, closed it since.
+            pass
+    connection = _OWN.by_pool[pool] = pool.make_connection()
+    return _exchange(connection, packed, len(commands))
+
+
+def _exchange(connection: Any, packed: list[bytes], n: int) -> list[Any]:
     try:
-        connection.send_packed_command([b"".join(map(_packed, commands))])  # type: ignore[no-untyped-call]
-        return [connection.read_response() for _ in commands]
+        connection.send_packed_command(packed)
+        return [connection.read_response() for _ in range(n)]
     except BaseException:
         # Replies still on their way would answer the next one's questions.
-        connection.disconnect()  # type: ignore[no-untyped-call]
+        connection.disconnect()
         raise
-    finally:
-        pool.release(connection)
 
 
 def _packed(command: Command) -> bytes:

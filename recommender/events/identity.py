@@ -21,7 +21,7 @@ def pseudonym(visitor_key: bytes, visitor_id: str) -> str:
     """
     if not visitor_id:
         return ""
-    return hmac.new(visitor_key, visitor_id.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(visitor_key, visitor_id.encode(), "sha256").hex()[:32]
 
 
 def derived_event_id(occurred_at: dt.datetime, *parts: str) -> str:

@@ -14,13 +14,12 @@ from recommender.serving.boards import BOARDS
 from recommender.serving.newcomers import Newcomers
 from recommender.serving.rules import CatalogueView, Vocabulary
 from recommender.training.artifact import Artifact
-from recommender.training.blend import Blend, discount
+from recommender.training.blend import Blend, discount, log_popularity
 from recommender.training.board import Board
 from recommender.training.content import CONTENT, check_content
 from recommender.training.fitting import TASKS
 from recommender.training.pasts import Past, past_of
-from recommender.training.popularity import POPULAR
-from recommender.training.scoring import nested_arrays
+from recommender.training.scoring import Scorer, nested_arrays
 from recommender.training.soundness import check_pasts, check_source, check_vocabulary
 
 
@@ -29,6 +28,7 @@ class Model:
 
     Attributes:
         sources: Learned arrays by source name.
+        scorer: The same, ready to score queries.
         weights: Weights of the sources by task, see `fitting.TASKS`, in `scoring.SOURCES`' order.
         kind_weights: What a meeting counts by its kind, see `ports.PathKind`.
         popularity: log(1 + interactions) by row of the vocabulary, float32.
@@ -57,7 +57,8 @@ class Model:
             self._blends = _read_blends(artifact.meta)
             self.weights = {task: blend.vector() for task, blend in self._blends.items()}
             self.kind_weights = dict(zip(PathKind, artifact.meta["kind_weights"], strict=True))
-            self.popularity = np.log1p(self.sources[POPULAR.name]["total"])
+            self.popularity = log_popularity(self.sources)
+            self.scorer = Scorer(self.sources)
             check_content(self.sources[CONTENT.name], len(self.vocabulary))
         except (KeyError, TypeError) as error:
             raise InconsistentError(
