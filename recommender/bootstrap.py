@@ -14,14 +14,12 @@ from recommender.adapters.redis_state import RedisState
 from recommender.adapters.secret_file import read_or_make_secret
 from recommender.catalog.cache import CatalogueCache
 from recommender.config import Settings
-from recommender.serving.model import Model
-from recommender.serving.models import LoadedModels
-from recommender.serving.warm_up import warm_up
 from recommender.shops.directory import ShopDirectory
 from recommender.training.artifact import ArtifactStore
 
 if TYPE_CHECKING:
     from recommender.adapters.event_log import DeltaEventLog
+    from recommender.serving.models import LoadedModels
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,6 @@ class Services:
     shops: ShopDirectory
     catalogues: CatalogueCache
     artifacts: ArtifactStore
-    models: LoadedModels
     secret: bytes
     now: Callable[[], dt.datetime]
 
@@ -51,6 +48,25 @@ class Services:
 
         return DeltaEventLog(self.settings.lake_url, engine=self.settings.engine)
 
+    @cached_property
+    def models(self) -> "LoadedModels":
+        """Return the shops' models; only web workers ask for them, others save the compiler."""
+        from recommender.serving.model import Model
+        from recommender.serving.models import LoadedModels
+        from recommender.serving.warm_up import warm_up
+
+        def warm_up_shop(shop_id: str, model: Model) -> None:
+            shop = self.shops.by_id(shop_id)
+            warm_up(shop, model, self.catalogues.get(shop_id), now=self.now())
+
+        return LoadedModels(
+            self.artifacts,
+            catalogues=self.catalogues,
+            limit_bytes=self.settings.model_memory_mb << 20,
+            warm_up=warm_up_shop,
+            look_ahead=lambda model: model.look_ahead(self.now()),
+        )
+
 
 def utc_now() -> dt.datetime:
     """Return the wall clock."""
@@ -60,26 +76,14 @@ def utc_now() -> dt.datetime:
 def bootstrap(settings: Settings, *, now: Callable[[], dt.datetime] = utc_now) -> Services:
     """Build the services that `settings` name. Opens nothing that a command may not need."""
     database = open_database(settings.database_url)
-    artifacts = ArtifactStore(settings.home / "artifacts")
-    shops, catalogues = ShopDirectory(database), CatalogueCache(database)
-
-    def warm_up_shop(shop_id: str, model: Model) -> None:
-        warm_up(shops.by_id(shop_id), model, catalogues.get(shop_id), now=now())
-
     return Services(
         settings=settings,
         database=database,
         # Without an address: the server that `up` runs in this home, if it does.
         state=RedisState(settings.redis_url or embedded_url(settings.home)),
-        shops=shops,
-        catalogues=catalogues,
-        artifacts=artifacts,
-        models=LoadedModels(
-            artifacts,
-            catalogues=catalogues,
-            limit_bytes=settings.model_memory_mb << 20,
-            warm_up=warm_up_shop,
-        ),
+        shops=ShopDirectory(database),
+        catalogues=CatalogueCache(database),
+        artifacts=ArtifactStore(settings.home / "artifacts"),
         secret=read_or_make_secret(settings.secret_key_file),
         now=now,
     )

@@ -1,5 +1,6 @@
 """One artifact, ready to answer. Pure."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -109,6 +110,11 @@ class Model:
             known = known.with_changes(catalogue.changed_since(revision))
             self._newcomers = (known, catalogue.revision)
         return known
+
+    def look_ahead(self, now: dt.datetime) -> None:
+        """Make what a rule's window, about to open or close, asks for, before a request does."""
+        if self._view is not None:
+            self._view.prepare(now)
 
     def warm(self, old: "Model") -> None:
         """Align the catalogue that `old` saw last, so that no request has to."""
