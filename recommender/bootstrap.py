@@ -19,14 +19,12 @@ from recommender.adapters.tombstone_file import FILE_NAME, TombstoneFile
 from recommender.catalog.cache import CatalogueCache
 from recommender.config import Settings
 from recommender.crash_points import arm_crash_point
-from recommender.serving.model import Model
-from recommender.serving.models import LoadedModels
-from recommender.serving.warm_up import warm_up
 from recommender.shops.directory import ShopDirectory
 from recommender.training.artifact import ArtifactStore
 
 if TYPE_CHECKING:
     from recommender.adapters.event_log import DeltaEventLog
+    from recommender.serving.models import LoadedModels
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,6 @@ class Services:
     shops: ShopDirectory
     catalogues: CatalogueCache
     artifacts: ArtifactStore
-    models: LoadedModels
     secret: bytes
     now: Callable[[], dt.datetime]
 
@@ -66,6 +63,25 @@ class Services:
     def tombstone_file(self) -> TombstoneFile:
         """Return the erasures beside the database."""
         return TombstoneFile(self.settings.home / FILE_NAME)
+
+    @cached_property
+    def models(self) -> "LoadedModels":
+        """Return the shops' models; only web workers ask for them, others save the compiler."""
+        from recommender.serving.model import Model
+        from recommender.serving.models import LoadedModels
+        from recommender.serving.warm_up import warm_up
+
+        def warm_up_shop(shop_id: str, model: Model) -> None:
+            shop = self.shops.by_id(shop_id)
+            warm_up(shop, model, self.catalogues.get(shop_id), now=self.now())
+
+        return LoadedModels(
+            self.artifacts,
+            catalogues=self.catalogues,
+            limit_bytes=self.settings.model_memory_mb << 20,
+            warm_up=warm_up_shop,
+            look_ahead=lambda model: model.look_ahead(self.now()),
+        )
 
 
 def utc_now() -> dt.datetime:
@@ -88,32 +104,20 @@ def bootstrap(
     """
     arm_crash_point(settings.crash_at, settings.home)
     database = open_database(settings.database_url, shops_by_request=shops_by_request)
-    artifacts = ArtifactStore(settings.home / "artifacts")
-    shops, catalogues = ShopDirectory(database), CatalogueCache(database)
-
     spool = Spool(settings.home / "spool", limit_bytes=settings.spool_mb << 20)
     # Without an address: the server that `up` runs in this home, if it does.
     redis_url = settings.redis_url or embedded_url(settings.home)
     state = SpoolingState(redis_url, spool, read_seconds=settings.slate_budget_ms / 1000)
     secret = read_or_make_secret(settings.secret_key_file)
 
-    def warm_up_shop(shop_id: str, model: Model) -> None:
-        warm_up(shops.by_id(shop_id), model, catalogues.get(shop_id), now=now())
-
     return Services(
         settings=settings,
         database=database,
         state=state,
         limits=RateLimits(state.add_counts, secret=secret, now=now),
-        shops=shops,
-        catalogues=catalogues,
-        artifacts=artifacts,
-        models=LoadedModels(
-            artifacts,
-            catalogues=catalogues,
-            limit_bytes=settings.model_memory_mb << 20,
-            warm_up=warm_up_shop,
-        ),
+        shops=ShopDirectory(database),
+        catalogues=CatalogueCache(database),
+        artifacts=ArtifactStore(settings.home / "artifacts"),
         secret=secret,
         now=now,
     )

@@ -208,6 +208,7 @@ def run_all(
                 if reload.is_set():
                     reload.clear()
                     _reload(supervisor, settings, listener)
+            ready.finish()
             _drain(supervisor, settings)
         finally:
             supervisor.stop()
@@ -287,6 +288,7 @@ class _Readiness:
         self.reached = False
         self._settings = settings
         self._then = then
+        self._thread: threading.Thread | None = None
         self._error: Exception | None = None
 
     def look(self) -> None:
@@ -297,7 +299,13 @@ class _Readiness:
         self.reached = True
         get_logger().info("ready", address=self._settings.public_url)
         if self._then is not None:
-            threading.Thread(target=self._run, args=(self._then,), daemon=True).start()
+            self._thread = threading.Thread(target=self._run, args=(self._then,), daemon=True)
+            self._thread.start()
+
+    def finish(self) -> None:
+        """Let what was begun come to its end: a thread in foreign code aborts an ending process."""
+        if self._thread is not None:
+            self._thread.join(STOP_SECONDS)
 
     def _run(self, then: Callable[[Settings], None]) -> None:
         try:

@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from recommender.errors import UnavailableError
 from recommender.shops.acting import all_shops, current
@@ -80,6 +78,9 @@ def migrate(engine: sa.Engine) -> None:
     Raises:
         UnavailableError: The database does not answer.
     """
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     try:

@@ -3,7 +3,10 @@
 `Redis.pipeline` does the same at more than twice the processor time (docs/decisions/0012).
 """
 
+import contextlib
+import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +29,38 @@ def exchange(client: "redis.Redis", commands: Sequence[Command]) -> list[Any]:
     replies = _ask(client, commands)
     _raise_refusal(replies)
     return replies
+
+
+def look_up(client: "redis.Redis", commands: Sequence[Command]) -> list[Any]:
+    """As `exchange`, on a connection of this thread; only for commands that change nothing.
+
+    A pool's bookkeeping costs more than the read itself. A connection that was closed meanwhile is
+    opened again, and the commands repeated.
+    """
+    pool = client.connection_pool
+    connection = _OWN.by_pool.get(pool)
+    # A forked process must not speak on its parent's connection.
+    if connection is not None and connection.pid == os.getpid():
+        with contextlib.suppress(redis.ConnectionError):
+            return _replies(connection, commands)
+    connection = _OWN.by_pool[pool] = pool.make_connection()
+    return _replies(connection, commands)
+
+
+def _replies(connection: Any, commands: Sequence[Command]) -> list[Any]:
+    replies = _ask_on(connection, commands)
+    _raise_refusal(replies)
+    return replies
+
+
+class _OwnConnections(threading.local):
+    """One connection of this thread to each server."""
+
+    def __init__(self) -> None:
+        self.by_pool: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+
+_OWN = _OwnConnections()
 
 
 class GroupedExchange:
@@ -102,14 +137,19 @@ def _ask(client: "redis.Redis", commands: Sequence[Command]) -> list[Any]:
     pool = client.connection_pool
     connection = pool.get_connection()
     try:
-        connection.send_packed_command([b"".join(map(_packed, commands))])  # type: ignore[no-untyped-call]
+        return _ask_on(connection, commands)
+    finally:
+        pool.release(connection)
+
+
+def _ask_on(connection: Any, commands: Sequence[Command]) -> list[Any]:
+    try:
+        connection.send_packed_command([b"".join(map(_packed, commands))])
         return [_reply(connection) for _ in commands]
     except BaseException:
         # Replies still on their way would answer the next one's questions.
-        connection.disconnect()  # type: ignore[no-untyped-call]
+        connection.disconnect()
         raise
-    finally:
-        pool.release(connection)
 
 
 def _raise_refusal(replies: Sequence[Any]) -> None:

@@ -24,7 +24,7 @@ from redis.retry import Retry
 
 from recommender.adapters import redis_stream as stream
 from recommender.adapters.event_codec import decode_events, encode_events
-from recommender.adapters.redis_exchange import Command, GroupedExchange, exchange
+from recommender.adapters.redis_exchange import Command, GroupedExchange, look_up
 from recommender.adapters.visitor_keys import (
     DAY_SECONDS,
     devices_key,
@@ -179,11 +179,11 @@ class RedisState:
                 ("MGET", *flags, devices_key(shop_id, visitor)),
             ]
         with driver_errors():
-            revision, *known = exchange(client, commands)
+            revision, *known = look_up(client, commands)
             steps, (exposed, pages, devices) = known or ((), (None, None, None))
             # Only where a customer logged in: what the other browsers saw costs a second trip.
             others = devices.decode().split(",") if devices else ()
-            elsewhere = others and exchange(client, [_read_steps(shop_id, own) for own in others])
+            elsewhere = others and look_up(client, [_read_steps(shop_id, own) for own in others])
         return VisitorState(
             recent=joined_path([steps, *elsewhere], RECENT_STEPS) if others else path_of(steps),
             exposed=exposed is not None,

@@ -13,6 +13,7 @@ import orjson
 from recommender.records import Item
 
 _END = b"\n"
+_BEFORE_TITLE, _BEHIND_TITLE = b',"title":"', b'","url":'
 _SHOWN = {
     "item_id": "id",
     "title": "title",
@@ -46,6 +47,13 @@ def unpack(packed: bytes) -> Item:
 def packed_fragment(packed: bytes) -> bytes:
     """Return the beginning of a packed item's JSON object in a slate."""
     return packed[: packed.index(_END)]
+
+
+def packed_title(packed: bytes) -> bytes:
+    """Return a packed item's title as it stands in JSON, between the quotation marks."""
+    # Within a JSON string every quotation mark is escaped, so that these are the fields' own.
+    start = packed.index(_BEFORE_TITLE) + len(_BEFORE_TITLE)
+    return packed[start : packed.index(_BEHIND_TITLE, start)]
 
 
 def fragment(item: Item) -> bytes:

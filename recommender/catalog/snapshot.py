@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from recommender.catalog.packing import pack, packed_fragment, unpack
+from recommender.catalog.packing import pack, packed_fragment, packed_title, unpack
 from recommender.records import Item, Rule
 
 _REMEMBERED_CHANGES = 64
@@ -55,6 +55,11 @@ class CatalogueSnapshot:
             KeyError: The catalogue has no such item.
         """
         return packed_fragment(self._packed[item_id])
+
+    def title_json(self, item_id: str) -> bytes:
+        """Return an item's title as JSON, without quotation marks; empty for an unknown item."""
+        packed = self._packed.get(item_id)
+        return b"" if packed is None else packed_title(packed)
 
     def items(self) -> Iterator[Item]:
         """Yield all items, in the order in which their ids became known."""

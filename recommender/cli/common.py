@@ -4,17 +4,18 @@ import os
 import pwd
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from recommender.bootstrap import Services, bootstrap
 from recommender.config import Settings
 from recommender.shops.acting import act_as
 from recommender.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -41,8 +42,11 @@ def emit(result: Mapping[str, Any], *, as_json: bool, text: Callable[[], str]) -
         click.echo(text())
 
 
-def make_progress() -> Progress:
+def make_progress() -> "Progress":
     """Return a progress bar on stderr; silent unless stderr is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

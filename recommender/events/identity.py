@@ -39,7 +39,7 @@ def customer_pseudonym(visitor_key: bytes, customer_id: str) -> str:
 
 
 def _keyed_hash(visitor_key: bytes, text: str) -> str:
-    return hmac.new(visitor_key, text.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(visitor_key, text.encode(), "sha256").hex()[:32]
 
 
 def derived_event_id(occurred_at: dt.datetime, *parts: str) -> str:

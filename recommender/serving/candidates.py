@@ -57,6 +57,8 @@ class Question:
         hidden: Vocabulary rows that may not answer, int32.
         hidden_ids: Ids of items beyond the vocabulary that may not answer either.
         spoken_for: By row of the query, the item beyond the training that it stands for.
+        in_hand: Rows of what the page shows and the cart holds, int32.
+        in_hand_ids: Ids of those of them that the vocabulary lacks.
     """
 
     task: str
@@ -64,6 +66,8 @@ class Question:
     hidden: NDArray[np.int32]
     hidden_ids: frozenset[str]
     spoken_for: Mapping[int, str]
+    in_hand: NDArray[np.int32]
+    in_hand_ids: Sequence[str]
 
 
 def ask(
@@ -84,17 +88,26 @@ def ask(
     """
     met = _met(request, recent, model, now)
     query = _as_query(met, model)
+    row_of = dict(zip(met.item_ids, query.items.tolist(), strict=True))
+    rows = query.items[query.items >= 0]
     query, spoken_for = newcomers.with_stand_ins(query, met.item_ids)
     query = _with_past(query, recent, past, model, now)
+    in_hand = [row_of[item_id] for item_id in request.in_hand]
+    in_hand_rows = np.array([row for row in in_hand if row >= 0], np.int32)
     if request.placement is Placement.CART and request.cart:
         task, allow_seen = "basket", False
     else:
         # Who stands for an item was not seen itself, and must not come back as if it were.
         task = "next" if allow_seen and not spoken_for else "path"
-    seen = list(request.in_hand) if allow_seen else met.item_ids
-    rows = model.vocabulary.rows([*request.in_hand, *seen])
-    hidden = rows if allow_seen else np.concatenate([rows, past.items])
-    return Question(task, query, hidden, frozenset([*request.in_hand, *seen]), spoken_for)
+    return Question(
+        task,
+        query,
+        hidden=in_hand_rows if allow_seen else np.concatenate([rows, past.items]),
+        hidden_ids=frozenset(request.in_hand if allow_seen else met.item_ids),
+        spoken_for=spoken_for,
+        in_hand=in_hand_rows,
+        in_hand_ids=[item_id for item_id in request.in_hand if row_of[item_id] < 0],
+    )
 
 
 class _Meetings:

@@ -59,8 +59,10 @@ class Vocabulary:
         # No id is empty, so an empty one is never found.
         asked = [one if len(one := item_id.encode()) <= width else b"" for item_id in item_ids]
         ids = np.array(asked, dtype=self._ids.dtype)
-        place = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
-        return np.where((self._ids[place] == ids) & (ids != b""), place, -1).astype(np.int32)
+        places = self._ids.searchsorted(ids)
+        places[places == len(self._ids)] = 0
+        places[self._ids[places] != ids] = -1
+        return places.astype(np.int32)
 
     def rows_in(self, other: "Vocabulary") -> NDArray[np.int32]:
         """Return the row that each row's id has in another vocabulary, -1 where it has none."""

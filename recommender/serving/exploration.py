@@ -9,14 +9,17 @@ import hashlib
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from recommender.records import SlateItem
 from recommender.serving.newcomers import PATH_ITEMS, Newcomers
 from recommender.telemetry import SLATE_PLACES_TOTAL
-from recommender.training.source import Arrays, Query
+from recommender.training.content import CONTENT
+from recommender.training.source import Query, fade_path
 
 REASON = "new"
 """Reason code of an item that stands on a slate to be tried out."""
@@ -29,6 +32,12 @@ TRIES = 8
 
 SAMPLE = 500
 """Items looked at where no path says what is relevant."""
+
+_SLOTS = 4_096
+"""A power of two, well over twice the items that a path's lists can name."""
+
+_EXPLORED_TOTAL = SLATE_PLACES_TOTAL.labels(origin="exploration")
+_CHOSEN_TOTAL = SLATE_PLACES_TOTAL.labels(origin="model")
 
 Offer = Callable[[int], SlateItem | None]
 """Number of an item → what would stand on the slate, None where it may not."""
@@ -74,11 +83,16 @@ def untried(newcomers: Newcomers, query: Query, slate_id: str) -> Untried:
     content = newcomers.content
     n_known = len(content["events"])
     if len(query.items):
-        rows, relevance = _resembling(content, query)
-        new_relevance = newcomers.resemblance(query)
+        lists, events = CONTENT.kernel_arrays(content), content["events"]
+        rows, relevance = _resembling(query.arrays, lists, events)
     else:
         rows = _sample(content["events"], slate_id)
         relevance = np.ones(len(rows), np.float32)
+    if not len(newcomers):
+        return Untried(rows, relevance, content["events"][rows])
+    if len(query.items):
+        new_relevance = newcomers.resemblance(query)
+    else:
         new_relevance = newcomers.showable.astype(np.float32)
     return Untried(
         np.concatenate([rows, n_known + np.arange(len(newcomers))]).astype(np.int32),
@@ -131,8 +145,8 @@ def explore(
 def count_places(items: Sequence[SlateItem]) -> None:
     """Count the places of a slate that is shown, by what put the items there."""
     explored = sum(item.reason == REASON for item in items)
-    SLATE_PLACES_TOTAL.labels(origin="exploration").inc(explored)
-    SLATE_PLACES_TOTAL.labels(origin="model").inc(len(items) - explored)
+    _EXPLORED_TOTAL.inc(explored)
+    _CHOSEN_TOTAL.inc(len(items) - explored)
 
 
 def _draw(
@@ -155,18 +169,31 @@ def _draw(
     return None
 
 
-def _resembling(content: Arrays, query: Query) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+@njit(nogil=True, cache=True)
+def _resembling(query: Any, lists: Any, events: Any) -> tuple[Any, Any]:
     """Return rows hardly met that resemble items of the path, and how much."""
-    path = query.faded(content["fade"], PATH_ITEMS)
-    lists = [slice(content["starts"][row], content["starts"][row + 1]) for row in path.items]
-    rows = np.concatenate([content["ids"][own] for own in lists])
-    given = [
-        weight * content["scores"][own] for own, weight in zip(lists, path.weights, strict=True)
-    ]
-    untried = content["events"][rows] < HANDFUL
-    distinct, place = np.unique(rows[untried], return_inverse=True)
-    relevance = np.bincount(place, weights=np.concatenate(given)[untried], minlength=len(distinct))
-    return distinct, relevance.astype(np.float32)
+    fade, starts, ids, scores = lists
+    items, weights = fade_path(query, fade, PATH_ITEMS)
+    slots = np.full(_SLOTS, -1, np.int32)
+    rows = np.empty(_SLOTS // 2, np.int32)
+    relevance = np.zeros(_SLOTS // 2, np.float32)
+    n = 0
+    for place in range(len(items)):
+        for entry in range(starts[items[place]], starts[items[place] + 1]):
+            row = ids[entry]
+            if events[row] >= HANDFUL:
+                continue
+            slot = (row * 40_503) & (_SLOTS - 1)
+            while slots[slot] >= 0 and rows[slots[slot]] != row:
+                slot = (slot + 1) & (_SLOTS - 1)
+            if slots[slot] < 0:
+                if n == len(rows):
+                    continue
+                slots[slot] = n
+                rows[n] = row
+                n += 1
+            relevance[slots[slot]] += weights[place] * scores[entry]
+    return rows[:n], relevance[:n]
 
 
 def _sample(events: NDArray[np.int32], slate_id: str) -> NDArray[np.int32]:

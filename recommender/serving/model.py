@@ -1,5 +1,6 @@
 """One artifact, ready to answer. Pure."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -14,13 +15,12 @@ from recommender.serving.boards import BOARDS
 from recommender.serving.newcomers import Newcomers
 from recommender.serving.rules import CatalogueView, Vocabulary
 from recommender.training.artifact import Artifact
-from recommender.training.blend import Blend, discount
+from recommender.training.blend import Blend, discount, log_popularity
 from recommender.training.board import Board
 from recommender.training.content import CONTENT, check_content
 from recommender.training.fitting import TASKS
 from recommender.training.pasts import Past, past_of
-from recommender.training.popularity import POPULAR
-from recommender.training.scoring import nested_arrays
+from recommender.training.scoring import Scorer, nested_arrays
 from recommender.training.soundness import check_pasts, check_source, check_vocabulary
 
 
@@ -29,6 +29,7 @@ class Model:
 
     Attributes:
         sources: Learned arrays by source name.
+        scorer: The same, ready to score queries.
         weights: Weights of the sources by task, see `fitting.TASKS`, in `scoring.SOURCES`' order.
         kind_weights: What a meeting counts by its kind, see `ports.PathKind`.
         popularity: log(1 + interactions) by row of the vocabulary, float32.
@@ -57,7 +58,8 @@ class Model:
             self._blends = _read_blends(artifact.meta)
             self.weights = {task: blend.vector() for task, blend in self._blends.items()}
             self.kind_weights = dict(zip(PathKind, artifact.meta["kind_weights"], strict=True))
-            self.popularity = np.log1p(self.sources[POPULAR.name]["total"])
+            self.popularity = log_popularity(self.sources)
+            self.scorer = Scorer(self.sources)
             check_content(self.sources[CONTENT.name], len(self.vocabulary))
         except (KeyError, TypeError) as error:
             raise InconsistentError(
@@ -108,6 +110,11 @@ class Model:
             known = known.with_changes(catalogue.changed_since(revision))
             self._newcomers = (known, catalogue.revision)
         return known
+
+    def look_ahead(self, now: dt.datetime) -> None:
+        """Make what a rule's window, about to open or close, asks for, before a request does."""
+        if self._view is not None:
+            self._view.prepare(now)
 
     def warm(self, old: "Model") -> None:
         """Align the catalogue that `old` saw last, so that no request has to."""

@@ -61,6 +61,10 @@ def _stay_cold(shop_id: str, model: Model) -> None:
     del shop_id, model
 
 
+def _stay_as_it_is(model: Model) -> None:
+    del model
+
+
 class LoadedModels:
     """Published models by shop; starts its thread at first use, anew in every forked process.
 
@@ -70,6 +74,7 @@ class LoadedModels:
         limit_bytes: Most that models and catalogues may take, mapped pages included; the shop
             asked for last is kept even above it.
         warm_up: Told of each new model before it is swapped in.
+        look_ahead: Told of each model at each look, to make what its next requests need.
         poll_seconds: Pause between two looks at the pointers.
     """
 
@@ -80,12 +85,14 @@ class LoadedModels:
         catalogues: HeldCatalogues | None = None,
         limit_bytes: int = LIMIT_BYTES,
         warm_up: Callable[[str, Model], None] = _stay_cold,
+        look_ahead: Callable[[Model], None] = _stay_as_it_is,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._store = store
         self._catalogues = catalogues or NoCatalogues()
         self._limit_bytes = limit_bytes
         self._warm_up = warm_up
+        self._look_ahead = look_ahead
         self._poll_seconds = poll_seconds
         self._start_over()
         _start_over_after_fork(self)
@@ -122,6 +129,8 @@ class LoadedModels:
                 with self._lock:
                     if shop_id in self._models:
                         self._models[shop_id] = newest
+            if newest is not None:
+                self._look_ahead(newest)
         self.make_room()
 
     def make_room(self) -> bool:

@@ -164,23 +164,27 @@ class Newcomers:
             A query without -1, and for each stand-in the id of the item it speaks for. A stand-in
             was not seen by the visitor: no reason may name it, nor is it to be hidden.
         """
-        events = self.content["events"]
-        if (query.items >= 0).all() and (events[query.items] > 0).all():
+        unmet = np.flatnonzero((query.items < 0) | (self.content["events"][query.items] == 0))
+        if not len(unmet):
             return query, {}
-        parts = [self._speaking(row, one) for row, one in zip(query.items, item_ids, strict=True)]
-        sizes = [len(rows) for rows, _ in parts]
-        rows = np.concatenate([rows for rows, _ in parts]).astype(np.int32)
-        shares = np.concatenate([shares for _, shares in parts])
-        spoken_for = np.repeat(np.asarray(item_ids, object), sizes)
-        own = np.repeat(query.items, sizes)
-        expanded = Query(
-            rows,
-            np.repeat(query.weights, sizes) * shares,
-            np.repeat(query.places, sizes),
-            np.repeat(query.ages_days, sizes),
-        )
-        spoken = (rows != own) & ~np.isin(rows, query.items)
-        return expanded, dict(zip(rows[spoken].tolist(), spoken_for[spoken], strict=True))
+        seen = set(query.items.tolist())
+        spoken_for: dict[int, str] = {}
+        sizes, shares = np.ones(len(query.items), np.int64), []
+        rows: list[NDArray[np.int32]] = []
+        for place in unmet.tolist():
+            found, found_shares = self._stand_ins(int(query.items[place]), item_ids[place])
+            rows.append(found)
+            shares.append(found_shares)
+            sizes[place] = len(found)
+            spoken_for |= {row: item_ids[place] for row in found.tolist() if row not in seen}
+        stand = np.zeros(len(sizes), np.bool_)
+        stand[unmet] = True
+        stand = stand.repeat(sizes)
+        items, weights = np.repeat(query.items, sizes), np.repeat(query.weights, sizes)
+        items[stand] = np.concatenate(rows)
+        weights[stand] *= np.concatenate(shares)
+        places, ages_days = np.repeat(query.places, sizes), np.repeat(query.ages_days, sizes)
+        return Query(items, weights, places, ages_days), spoken_for
 
     def _set(self, items: tuple[Item, ...], vectors: sp.csr_matrix, resembled: Block) -> None:
         self.items = items
@@ -214,13 +218,10 @@ class Newcomers:
         _compare(path.items, vectors, self._postings, cosines)
         return path.weights, cosines**2
 
-    def _speaking(self, row: int, item_id: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def _stand_ins(self, row: int, item_id: str) -> Block:
         """Return the rows that speak for one item of a path, and what each of them counts."""
-        events = self.content["events"]
-        if row >= 0 and events[row] > 0:
-            return np.array([row], np.int32), np.ones(1, np.float32)
         rows, resemblance = self._nearest(row, item_id)
-        met = np.flatnonzero((events[rows] > 0) & (resemblance > 0))[:STAND_INS]
+        met = np.flatnonzero((self.content["events"][rows] > 0) & (resemblance > 0))[:STAND_INS]
         shares = resemblance[met] / max(float(resemblance[met].sum()), _TINY)
         return rows[met], shares.astype(np.float32)
 

@@ -13,15 +13,12 @@ from recommender.serving.model import Model
 from recommender.serving.newcomers import Newcomers
 from recommender.serving.reasons import Reasons
 from recommender.serving.rules import CatalogueView, PlacementRules
-from recommender.serving.slates import Rotation, choose
-from recommender.training.blend import blended
-from recommender.training.board import Scored
-from recommender.training.scoring import write_scores
+from recommender.serving.slates import Rotation, choose, product_codes
+from recommender.training.board import Ranked
 
 SPARE_FACTOR = 4
 """Candidates looked at per place of the slate: some are variants, some give way to variety."""
 
-_TIE_BREAK = np.float32(1e-7)
 _CHOSEN = ("chosen", "")
 _SIMILAR = ("similar", "")
 
@@ -34,7 +31,6 @@ class Wishes:
         n: Most items.
         tail_ppm: The tail dial, parts per million of 1; None takes the shop's learned setting.
         category: On a category's page only its items answer; None elsewhere.
-        in_hand: Items that the page shows or the cart holds.
         exploration_ppm: Part of all slates' places that items hardly met may take.
     """
 
@@ -42,7 +38,6 @@ class Wishes:
     placement: Placement
     tail_ppm: int | None
     category: str | None
-    in_hand: Sequence[Item]
     rotation: Rotation
     exploration_ppm: int
     slate_id: str
@@ -82,42 +77,33 @@ class _Ranking:
         self._pins = {item_id: place for place, item_id in rules.pins if place <= wishes.n}
 
     def slate(self) -> tuple[SlateItem, ...]:
-        scored, scores = self._scored()
-        best = _best(scores, SPARE_FACTOR * self._wishes.n)
-        ids = [self._model.vocabulary.item_id(row) for row in scored.items[best].tolist()]
-        arrived, arrived_scores = self._arrived(scored, scores, best)
-        known = {*ids, *(item.item_id for item in arrived)}
-        pinned = [
-            item
-            for item_id in self._pins
-            if item_id not in known and (item := self._view.catalogue.get(item_id))
-        ]
-        beyond = [*arrived, *pinned]
-        candidates = self._view.candidates(scored.items[best], scores[best])
+        ranked = self._ranked()
+        rows = ranked.items[ranked.best]
+        candidates = self._view.candidates(rows, ranked.scores[ranked.best])
+        beyond, beyond_scores = self._beyond(ranked)
         if beyond:
-            zeros = np.zeros(len(pinned), np.float32)
-            candidates = candidates.beside(
-                self._view.candidates_beyond(beyond, np.concatenate([arrived_scores, zeros]))
-            )
-            ids += [item.item_id for item in beyond]
+            candidates = candidates.beside(self._view.candidates_beyond(beyond, beyond_scores))
         picked = choose(
             candidates,
             n=self._wishes.n,
             in_hand=self._products_in_hand(),
-            pins=[(place, ids.index(item_id)) for item_id, place in self._pins.items()],
+            pins=self._pinned(rows, beyond),
             rotation=self._wishes.rotation,
         )
-        reasons = Reasons(self._question, self._model, scored, self._wishes.placement)
-        told = iter(reasons.of(best[picked[picked < len(best)]]))
+        known = picked[picked < len(rows)]
+        reasons = Reasons(self._question, self._model, ranked, self._wishes.placement)
+        told = iter(reasons.of(known))
+        scores = candidates.scores[picked].tolist()
         slate = []
-        for place in picked.tolist():
-            reason = next(told) if place < len(best) else _SIMILAR
-            if ids[place] in self._pins:
-                reason = _CHOSEN
-            slate.append(SlateItem(ids[place], float(candidates.scores[place]), *reason))
+        for place, score in zip(picked.tolist(), scores, strict=True):
+            if place < len(rows):
+                item_id, reason = self._model.vocabulary.item_id(rows[place]), next(told)
+            else:
+                item_id, reason = beyond[place - len(rows)].item_id, _SIMILAR
+            slate.append(SlateItem(item_id, score, *(reason, _CHOSEN)[item_id in self._pins]))
         return self._explored(slate)
 
-    def _scored(self) -> tuple[Scored, NDArray[np.float32]]:
+    def _ranked(self) -> Ranked:
         task, category = self._question.task, self._wishes.category
         allowed = self._rules.allowed
         weights = self._model.weights[task]
@@ -127,26 +113,49 @@ class _Ranking:
                 board.touch(rows)
                 allowed = np.zeros(len(allowed), np.bool_)
                 allowed[rows] = self._rules.allowed[rows]
-            write_scores(self._model.sources, self._question.query, board, weights)
-            scored = board.take(allowed, self._question.hidden, weights)
-        discounts = self._model.discounts(task, self._wishes.tail_ppm)
-        scores = blended(scored, weights, discounts) * self._rules.factor[scored.items]
-        # What no source knows, as in a category few visit, is ordered by total popularity.
-        scores += _TIE_BREAK * self._model.popularity[scored.items]
-        return scored, scores
+            self._model.scorer.write(self._question.query, board, weights)
+            return board.rank(
+                allowed,
+                self._question.hidden,
+                weights,
+                (self._model.discounts(task, self._wishes.tail_ppm), self._rules.factor),
+                self._model.popularity,
+                SPARE_FACTOR * self._wishes.n,
+            )
 
-    def _arrived(
-        self, scored: Scored, scores: NDArray[np.float32], best: NDArray[np.intp]
-    ) -> tuple[list[Item], NDArray[np.float32]]:
+    def _beyond(self, ranked: Ranked) -> tuple[list[Item], NDArray[np.float32]]:
+        """Return items beyond the best ones that may come on the slate: newcomers, and pins."""
+        arrived, scores = self._arrived(ranked)
+        if not self._pins:
+            return arrived, scores
+        known = {item.item_id for item in arrived} | {
+            self._model.vocabulary.item_id(row) for row in ranked.items[ranked.best]
+        }
+        pinned = [
+            item
+            for item_id in self._pins
+            if item_id not in known and (item := self._view.catalogue.get(item_id))
+        ]
+        return [*arrived, *pinned], np.concatenate([scores, np.zeros(len(pinned), np.float32)])
+
+    def _pinned(self, rows: NDArray[np.int32], beyond: Sequence[Item]) -> list[tuple[int, int]]:
+        """Return the place of each pin, and the number of the candidate that stands there."""
+        if not self._pins:
+            return []
+        ids = [self._model.vocabulary.item_id(row) for row in rows]
+        ids += [item.item_id for item in beyond]
+        return [(place, ids.index(item_id)) for item_id, place in self._pins.items()]
+
+    def _arrived(self, ranked: Ranked) -> tuple[list[Item], NDArray[np.float32]]:
         """Return the newcomers that may reach the slate, and what is expected of them."""
         if not len(self._newcomers):
             return [], np.zeros(0, np.float32)
-        estimates = self._newcomers.score(self._question.query, scored.items, scores)
+        estimates = self._newcomers.score(self._question.query, ranked.items, ranked.scores)
         n = self._wishes.n
-        floor = scores[best[n - 1]] if len(best) >= n else 0.0
+        floor = ranked.scores[ranked.best[n - 1]] if len(ranked.best) >= n else 0.0
         places = [
             place
-            for place in _best(estimates, n).tolist()
+            for place in _largest(estimates, n).tolist()
             if estimates[place] > floor and self._may_show(self._newcomers.items[place])
         ]
         items = [self._newcomers.items[place] for place in places]
@@ -162,10 +171,13 @@ class _Ranking:
         )
 
     def _products_in_hand(self) -> NDArray[np.int64]:
-        held = self._wishes.in_hand
-        if not held:
-            return np.zeros(0, np.int64)
-        return self._view.candidates_beyond(held, np.zeros(len(held), np.float32)).products
+        known = self._view.products(self._question.in_hand)
+        beyond = [
+            item
+            for item_id in self._question.in_hand_ids
+            if (item := self._view.catalogue.get(item_id))
+        ]
+        return np.concatenate([known, product_codes(beyond)]) if beyond else known
 
     def _explored(self, slate: list[SlateItem]) -> tuple[SlateItem, ...]:
         """Return the slate with, now and then, an item that hardly anybody has met."""
@@ -186,18 +198,15 @@ class _Ranking:
     def _offer(self, number: int) -> SlateItem | None:
         n_known = len(self._model.vocabulary)
         if number >= n_known:
-            item: Item | None = self._newcomers.items[number - n_known]
-        elif not self._rules.allowed[number] or number in self._question.hidden:
+            item = self._newcomers.items[number - n_known]
+            return SlateItem(item.item_id, 0.0, REASON) if self._may_show(item) else None
+        category = self._wishes.category
+        if not self._rules.allowed[number] or number in self._question.hidden:
             return None
-        else:
-            item = self._view.catalogue.get(self._model.vocabulary.item_id(number))
-        if item is None or not self._may_show(item):
+        if category is not None and number not in self._view.category(category):
             return None
-        return SlateItem(item.item_id, 0.0, REASON)
+        return SlateItem(self._model.vocabulary.item_id(number), 0.0, REASON)
 
 
-def _best(scores: NDArray[np.float32], n: int) -> NDArray[np.intp]:
-    places = np.arange(len(scores))
-    if n < len(scores):
-        places = np.argpartition(-scores, n - 1)[:n]
-    return places[np.lexsort((places, -scores[places]))]
+def _largest(scores: NDArray[np.float32], n: int) -> NDArray[np.intp]:
+    return np.argsort(-scores, kind="stable")[:n]

@@ -6,54 +6,50 @@ from numpy.typing import NDArray
 from recommender.records import Placement
 from recommender.serving.candidates import Question
 from recommender.serving.model import Model
-from recommender.training.board import Scored
+from recommender.training.board import Ranked
 from recommender.training.popularity import POPULAR
 from recommender.training.repeats import REPEATS
 from recommender.training.scoring import SOURCES
 from recommender.training.source import Source
 
 _NAMES_ITEM = {"viewed", "bought_together", "similar"}
+_POPULAR, _NOBODY = SOURCES.index(POPULAR), -1
 
 
 class Reasons:
     """Names the source with the largest part of a score, and the item of the path behind it."""
 
     def __init__(
-        self, question: Question, model: Model, scored: Scored, placement: Placement
+        self, question: Question, model: Model, ranked: Ranked, placement: Placement
     ) -> None:
         self._question = question
         self._model = model
-        self._scored = scored
-        self._weights = model.weights[question.task]
+        self._ranked = ranked
         self._on_category = placement is Placement.CATEGORY
 
-    def of(self, places: NDArray[np.intp]) -> list[tuple[str, str]]:
-        """Return reason code and item id for some of the scored candidates.
+    def of(self, places: NDArray[np.int64]) -> list[tuple[str, str]]:
+        """Return reason code and item id for some of the best candidates.
 
         All of them at once: a source is asked once for all items it is the reason of.
         """
-        parts = self._weights[:, None] * self._scored.parts[:, places]
-        largest = np.where(parts.any(axis=0), parts.argmax(axis=0), SOURCES.index(POPULAR))
-        items = self._scored.items[places]
-        reasons: list[tuple[str, str]] = [("", "")] * len(places)
-        for row in set(largest.tolist()):
-            mine = np.flatnonzero(largest == row)
-            source = SOURCES[row]
-            givers = self._givers(source, items[mine])
-            for at, item, giver in zip(mine.tolist(), items[mine].tolist(), givers, strict=True):
-                reasons[at] = self._one(source, item, giver)
+        largest = self._ranked.sources[places].tolist()
+        items = self._ranked.items[self._ranked.best[places]]
+        reasons = [self._popular()] * len(places)
+        for row in {*largest} - {_NOBODY, _POPULAR}:
+            mine = [at for at, own in enumerate(largest) if own == row]
+            givers = self._givers(SOURCES[row], items[mine])
+            for at, item, giver in zip(mine, items[mine].tolist(), givers, strict=True):
+                reasons[at] = self._one(SOURCES[row], item, giver)
         return reasons
 
     def _givers(self, source: Source, items: NDArray[np.int32]) -> list[int]:
-        if source is POPULAR or source.reason not in _NAMES_ITEM:
+        if source.reason not in _NAMES_ITEM:
             return [-1] * len(items)
         arrays = self._model.sources[source.name]
         givers: list[int] = source.because(arrays, self._question.query, items).tolist()
         return givers
 
     def _one(self, source: Source, item: int, giver: int) -> tuple[str, str]:
-        if source is POPULAR:
-            return self._popular()
         if source.reason not in _NAMES_ITEM:
             return source.reason, ""
         if giver == item:

@@ -6,7 +6,7 @@ a slate would have been. Must not know HTTP, nor how a slate looks.
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from recommender.catalog.eligibility import is_showable
@@ -77,7 +77,7 @@ class SlateAnswer:
     catalogue: CatalogueSnapshot
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Work:
     """One request on its way, with what was found out about it."""
 
@@ -145,7 +145,7 @@ def recommend(  # noqa: PLR0913 - each is another part of the service
     if not setting.enabled:
         return work.answer((), Fallback.PLACEMENT_OFF)
     try:
-        work = _look_up(work, catalogues)
+        _look_up(work, catalogues)
         items, fallback = _decide(work, models)
         return _expose(work, items, fallback)
     except Exception:
@@ -155,17 +155,15 @@ def recommend(  # noqa: PLR0913 - each is another part of the service
         return work.answer((), Fallback.FAILED)
 
 
-def _look_up(work: _Work, catalogues: Catalogues) -> _Work:
+def _look_up(work: _Work, catalogues: Catalogues) -> None:
     shop_id = work.shop.shop_id
-    visitor = pseudonym(work.shop.visitor_key, work.request.visitor_id)
+    work.visitor = pseudonym(work.shop.visitor_key, work.request.visitor_id)
     try:
-        state = work.hot_state.visitor_state(shop_id, visitor, work.request.placement)
+        work.state = work.hot_state.visitor_state(shop_id, work.visitor, work.request.placement)
     except RecommenderError:
         # The page's own facts still make a slate.
         FAILED_OPEN_TOTAL.labels(part="hot-state").inc()
-        state = VisitorState()
-    catalogue = catalogues.get(shop_id, state.catalogue_revision)
-    return replace(work, visitor=visitor, state=state, catalogue=catalogue)
+    work.catalogue = catalogues.get(shop_id, work.state.catalogue_revision)
 
 
 def _decide(work: _Work, models: Models) -> tuple[tuple[SlateItem, ...], str]:
@@ -195,7 +193,6 @@ def _decide(work: _Work, models: Models) -> tuple[tuple[SlateItem, ...], str]:
         placement=request.placement,
         tail_ppm=setting.tail_ppm,
         category=request.category if request.placement is Placement.CATEGORY else None,
-        in_hand=[item for held in request.in_hand if (item := work.catalogue.get(held))],
         rotation=rotation(work.visitor, str(work.state.page_views), setting.rotation_ppm),
         exploration_ppm=setting.exploration_ppm,
         slate_id=work.slate_id,

@@ -141,6 +141,10 @@ class CatalogueView:
                 in_force = rules_in_force(self.catalogue.rules, placement, begins_at)
                 self._coming[placement] = self._compile(in_force)
 
+    def products(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return what `slates.product_code` says of items of the vocabulary."""
+        return self._columns.products[rows]
+
     def candidates(self, rows: NDArray[np.integer], scores: NDArray[np.float32]) -> Candidates:
         """Return items of the vocabulary as candidates for a slate."""
         columns = self._columns

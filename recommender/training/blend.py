@@ -74,12 +74,9 @@ def discount(model: ModelArrays, dial: float) -> NDArray[np.float32]:
     return ((1.0 + total) ** -dial).astype(np.float32)
 
 
-def blended(
-    scored: Scored, weights: NDArray[np.float32], discounts: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Return the score of each candidate: Σ weight × part, times its discount."""
-    score: NDArray[np.float32] = (weights @ scored.parts) * discounts[scored.items]
-    return score
+def log_popularity(model: ModelArrays) -> NDArray[np.float32]:
+    """Return log(1 + interactions) by vocabulary row, float32."""
+    return np.log1p(model[POPULAR.name]["total"])
 
 
 def learn_blend(

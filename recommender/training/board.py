@@ -16,6 +16,9 @@ TIE_SHARE = 1e-5
 """Largest part of a score that lots decide: what a source holds equal must not come in the order
 in which other sources named it."""
 
+TRACE = np.float32(1e-7)
+_TINY = np.float32(1e-30)
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -31,11 +34,30 @@ class Scored:
     parts: NDArray[np.float32]
 
 
-class Board:
-    """Scratch space of one thread; wiped by `take`.
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Candidates with their final scores, and the best of them.
 
     Attributes:
-        parts: Scores, shape (sources, n_items), float32.
+        items: Vocabulary rows, int32.
+        scores: Same shape, float32.
+        best: Places of the largest positive scores, best first; of equals the first, int64.
+        sources: Row of the source with the largest part of each of the best's scores, -1 where no
+            source knows it; int64.
+    """
+
+    items: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    best: NDArray[np.int64]
+    sources: NDArray[np.int64]
+
+
+class Board:
+    """Scratch space of one thread; wiped by `take` and `rank`.
+
+    Attributes:
+        parts: Scores, shape (n_items, n_sources), float32: what a request reads of an item lies
+            side by side.
         touched: Columns in use, the first `count[0]` entries, int32.
         is_touched: Whether a column is in use.
         count: Shape (1,), int64.
@@ -44,11 +66,16 @@ class Board:
     __slots__ = ("_everywhere", "count", "is_touched", "parts", "touched")
 
     def __init__(self, n_sources: int, n_items: int) -> None:
-        self.parts = np.zeros((n_sources, n_items), np.float32)
+        self.parts = np.zeros((n_items, n_sources), np.float32)
         self.touched = np.zeros(n_items, np.int32)
         self.is_touched = np.zeros(n_items, np.bool_)
         self.count = np.zeros(1, np.int64)
         self._everywhere = np.ones(n_sources, np.float32)
+
+    @property
+    def state(self) -> tuple[NDArray[Any], ...]:
+        """Return the board as kernels take it."""
+        return self.parts, self.touched, self.is_touched, self.count
 
     @property
     def columns(self) -> NDArray[np.int32]:
@@ -61,8 +88,8 @@ class Board:
 
     def wipe(self) -> None:
         """Forget everything."""
-        nothing = np.zeros(len(self.is_touched), np.bool_)
-        self.take(nothing, np.zeros(0, np.int32))
+        self.is_touched[self.columns] = False
+        _wipe(self.state)
 
     def take(
         self,
@@ -77,8 +104,30 @@ class Board:
             weights: By row; where one is 0 nothing was written. None means written everywhere.
         """
         weights = self._everywhere if weights is None else weights
-        state = (self.parts, self.touched, self.is_touched, self.count)
-        return Scored(*_take(*state, allowed, hidden, weights))
+        return Scored(*_take(self.state, allowed, hidden, weights))
+
+    def rank(
+        self,
+        allowed: NDArray[np.bool_],
+        hidden: NDArray[np.int32],
+        weights: NDArray[np.float32],
+        factors: tuple[NDArray[np.float32], NDArray[np.float32]],
+        popularity: NDArray[np.float32],
+        n: int,
+    ) -> Ranked:
+        """Blend the candidates that are allowed and not hidden, find the best, and wipe the board.
+
+        The score is Σ weight × part, times both factors; what no source knows has a trace of its
+        popularity.
+
+        Args:
+            allowed: Shape (n_items,).
+            weights: By row, as in `take`.
+            factors: Two of shape (n_items,), as the tail dial's and the rules'.
+            popularity: Shape (n_items,).
+            n: Number of best ones.
+        """
+        return Ranked(*_rank(self.state, allowed, hidden, weights, factors, popularity, n))
 
 
 @njit(nogil=True, cache=True)
@@ -103,23 +152,37 @@ def _lot(item: int) -> float:
 
 
 @njit(nogil=True, cache=True)
-def _take(
-    parts: Any,
-    touched: Any,
-    is_touched: Any,
-    count: Any,
-    allowed: Any,
-    hidden: Any,
-    weights: Any,
-) -> tuple[Any, Any]:
+def _take(board: Any, allowed: Any, hidden: Any, weights: Any) -> tuple[Any, Any]:
+    parts, touched, is_touched, count = board
+    items = _candidates(touched, is_touched, count, allowed, hidden)
+    n, rows = len(items), np.flatnonzero(weights)
+    taken = np.zeros((parts.shape[1], n), np.float32)
+    for place in range(n):
+        for row in rows:
+            taken[row, place] = parts[items[place], row]
+    for row in rows:
+        largest = taken[row].max() if n else np.float32(0)
+        if largest > 0:
+            for place in range(n):
+                taken[row, place] *= (1 - TIE_SHARE * _lot(items[place])) / largest
+    _wipe(board)
+    return items, taken
+
+
+@njit(nogil=True, cache=True)
+def _wipe(board: Any) -> None:
+    parts, touched, _, count = board
+    for place in range(count[0]):
+        parts[touched[place]] = 0
+    count[0] = 0
+
+
+@njit(nogil=True, cache=True)
+def _candidates(touched: Any, is_touched: Any, count: Any, allowed: Any, hidden: Any) -> Any:
+    """Return the columns in use that may answer, and forget which were in use."""
     for item in hidden:
         is_touched[item] = False
-    n = 0
-    for place in range(count[0]):
-        item = touched[place]
-        n += is_touched[item] and allowed[item]
-    items = np.empty(n, np.int32)
-    taken = np.zeros((len(parts), n), np.float32)
+    items = np.empty(count[0], np.int32)
     n = 0
     for place in range(count[0]):
         item = touched[place]
@@ -127,33 +190,70 @@ def _take(
             items[n] = item
             n += 1
         is_touched[item] = False
-    for row in np.flatnonzero(weights):
-        largest = np.float32(0)
-        for place in range(n):
-            taken[row, place] = parts[row, items[place]]
-            largest = max(largest, taken[row, place])
-        if largest > 0:
-            for place in range(n):
-                taken[row, place] *= (1 - TIE_SHARE * _lot(items[place])) / largest
-        for place in range(count[0]):
-            parts[row, touched[place]] = 0
-    count[0] = 0
-    return items, taken
+    return items[:n]
 
 
 @njit(nogil=True, cache=True)
-def add_lists(  # noqa: PLR0913, PLR0917 - a kernel takes arrays, not objects
-    items: Any,
-    weights: Any,
-    starts: Any,
-    ids: Any,
-    scores: Any,
-    part: Any,
-    touched: Any,
-    is_touched: Any,
-    count: Any,
+def _rank(
+    board: Any, allowed: Any, hidden: Any, weights: Any, factors: Any, popularity: Any, n: int
+) -> tuple[Any, Any, Any, Any]:
+    parts, touched, is_touched, count = board
+    items = _candidates(touched, is_touched, count, allowed, hidden)
+    rows = np.flatnonzero(weights)
+    largest = np.full(len(weights), _TINY, np.float32)
+    for item in items:
+        for row in rows:
+            largest[row] = max(largest[row], parts[item, row])
+    shares = weights / largest
+    scores = np.empty(len(items), np.float32)
+    tail, rules = factors
+    for place in range(len(items)):
+        item = items[place]
+        score = np.float32(0)
+        for row in rows:
+            score += shares[row] * parts[item, row]
+        score *= 1 - TIE_SHARE * _lot(item)
+        if score > 0:
+            scores[place] = score * tail[item] * rules[item]
+        else:
+            scores[place] = TRACE * popularity[item]
+    best = np.empty(n, np.int64)
+    best = best[: top_places(scores, 0, len(scores), best)]
+    sources = np.full(len(best), -1, np.int64)
+    for at in range(len(best)):
+        most = np.float32(0)
+        for row in rows:
+            part = shares[row] * parts[items[best[at]], row]
+            if part > most:
+                most = part
+                sources[at] = row
+    _wipe(board)
+    return items, scores, best, sources
+
+
+@njit(nogil=True, cache=True)
+def top_places(scores: Any, low: int, high: int, best: Any) -> int:
+    """Write the places of the largest positive scores, best first; of equals the first wins."""
+    n = 0
+    for at in range(low, high):
+        score = scores[at]
+        if score <= 0 or (n == len(best) and score <= scores[best[n - 1]]):
+            continue
+        slot = min(n, len(best) - 1)
+        while slot > 0 and scores[best[slot - 1]] < score:
+            best[slot] = best[slot - 1]
+            slot -= 1
+        best[slot] = at
+        n = min(n + 1, len(best))
+    return n
+
+
+@njit(nogil=True, cache=True)
+def add_lists(
+    items: Any, weights: Any, starts: Any, ids: Any, scores: Any, row: int, board: Any
 ) -> None:
     """Add each item's neighbour list, times its weight, to one row of a board."""
+    parts, touched, is_touched, count = board
     n = count[0]
     for place in range(len(items)):
         item = items[place]
@@ -163,5 +263,5 @@ def add_lists(  # noqa: PLR0913, PLR0917 - a kernel takes arrays, not objects
                 is_touched[other] = True
                 touched[n] = other
                 n += 1
-            part[other] += weights[place] * scores[entry]
+            parts[other, row] += weights[place] * scores[entry]
     count[0] = n

@@ -62,6 +62,11 @@ class ContentSource:
     def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
         return _LISTS.because(arrays, query, items)
 
+    @staticmethod
+    def kernel_arrays(arrays: Arrays) -> tuple[NDArray[Any], ...]:
+        """Return the arrays as `neighbours.add_faded_lists` takes them."""
+        return _LISTS.kernel_arrays(arrays)
+
 
 CONTENT = ContentSource()
 _LISTS = NeighbourSource(CONTENT.name, CONTENT.reason, lambda _set, _settings: (), ({},))

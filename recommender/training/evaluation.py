@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from recommender.training.board import top_places
 from recommender.training.interactions import DAY_SECONDS, Interactions, Kind
 from recommender.training.popularity import popularity
 from recommender.training.source import Query
@@ -167,23 +167,6 @@ def top_list(items: NDArray[np.int32], scores: NDArray[np.float32]) -> NDArray[n
     top = np.full(CUTOFF, -1, np.int32)
     top[:n] = items[places[:n]]
     return top
-
-
-@njit(nogil=True, cache=True)
-def top_places(scores: Any, low: int, high: int, best: Any) -> int:
-    """Write the places of the largest positive scores, best first; of equals the first wins."""
-    n = 0
-    for at in range(low, high):
-        score = scores[at]
-        if score <= 0 or (n == len(best) and score <= scores[best[n - 1]]):
-            continue
-        slot = min(n, len(best) - 1)
-        while slot > 0 and scores[best[slot - 1]] < score:
-            best[slot] = best[slot - 1]
-            slot -= 1
-        best[slot] = at
-        n = min(n + 1, len(best))
-    return n
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,14 @@ from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recommender.training.board import Scored, add_lists
+from recommender.training.board import Board, Scored
 from recommender.training.evaluation import Probe, cut_at, path_probes, without_repeats
 from recommender.training.factors import SIMILAR
 from recommender.training.interactions import Interactions, Kind
-from recommender.training.neighbours import FADES, PATH_ITEMS
+from recommender.training.neighbours import FADES
 from recommender.training.questions import Questions
-from recommender.training.source import Arrays, Query, TrainingSet
+from recommender.training.source import Arrays, TrainingSet
 
 KindWeights = tuple[float, float, float]
 """What one view, cart and order count."""
@@ -112,28 +111,11 @@ def _mixed(probes: tuple[Probe, ...]) -> bool:
 
 def _scored(lists: Arrays, probes_by_kind: Iterator[list[Probe]], n_items: int) -> Iterator[Scored]:
     """Yield the candidates of each probe; unlike a board's, parts keep their common scale."""
-    parts = np.zeros((len(Kind), n_items), np.float32)
-    touched, is_touched = np.zeros(n_items, np.int32), np.zeros(n_items, np.bool_)
-    count = np.zeros(1, np.int64)
-    fade = np.asarray(FADES[0]["fade"], np.float32)
+    board = Board(len(Kind), n_items)
+    arrays = {"fade": np.asarray(FADES[0]["fade"], np.float32), **lists}
     for probes in probes_by_kind:
-        for part, probe in zip(parts, probes, strict=True):
-            _add(lists, probe.query, fade, part, (touched, is_touched, count))
-        items = touched[: count[0]].copy()
-        is_touched[items], count[0] = False, 0
-        allowed = ~np.isin(items, probes[0].hidden)
-        yield Scored(items[allowed], parts[:, items[allowed]])
-        parts[:, items] = 0
-
-
-def _add(
-    lists: Arrays,
-    query: Query,
-    fade: NDArray[np.float32],
-    part: NDArray[np.float32],
-    columns: tuple[NDArray[np.int32], NDArray[np.bool_], NDArray[np.int64]],
-) -> None:
-    path = query.faded(fade, PATH_ITEMS)
-    add_lists(
-        path.items, path.weights, lists["starts"], lists["ids"], lists["scores"], part, *columns
-    )
+        for kind, probe in enumerate(probes):
+            SIMILAR.score(arrays, probe.query, board, kind)
+        items = board.columns[~np.isin(board.columns, probes[0].hidden)]
+        yield Scored(items, board.parts[items].T.copy())
+        board.wipe()

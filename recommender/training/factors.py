@@ -18,7 +18,14 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from recommender.training.board import Board
 from recommender.training.interactions import actor_item_matrix
 from recommender.training.neighbours import FADES, Block, K, NeighbourSource, largest_giver
-from recommender.training.source import Arrays, FadedPath, Query, Settings, TrainingSet
+from recommender.training.source import (
+    Arrays,
+    FadedPath,
+    Query,
+    Settings,
+    TrainingSet,
+    fade_path,
+)
 
 PATH_ITEMS = 40
 """Heaviest items of the path that are folded in."""
@@ -73,18 +80,16 @@ class FactorSource:
         }
 
     def score(self, arrays: Arrays, query: Query, board: Board, row: int) -> None:
-        path = query.faded(arrays["fade"], PATH_ITEMS)
-        score_folded(
-            arrays["factors"],
-            path.items,
-            arrays["alpha"][0] * path.weights,
-            board.columns,
-            board.parts[row],
-        )
+        add_folded(query.arrays, self.kernel_arrays(arrays), board.state, row)
 
     def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
         path = query.faded(arrays["fade"], PATH_ITEMS)
         return largest_giver(path.items, contributions(arrays, path, items))
+
+    @staticmethod
+    def kernel_arrays(arrays: Arrays) -> tuple[NDArray[Any], ...]:
+        """Return the arrays as `add_folded` takes them."""
+        return arrays["fade"], arrays["alpha"], arrays["factors"]
 
 
 def contributions(arrays: Arrays, path: FadedPath, items: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -101,8 +106,17 @@ def contributions(arrays: Arrays, path: FadedPath, items: NDArray[np.int32]) -> 
     return given
 
 
+@njit(nogil=True, cache=True)
+def add_folded(query: Any, arrays: Any, board: Any, row: int) -> None:
+    """Write what the folded-in visitor makes of every candidate on one row of a board."""
+    fade, alpha, factors = arrays
+    parts, touched, _, count = board
+    items, weights = fade_path(query, fade, PATH_ITEMS)
+    score_folded(factors, items, alpha[0] * weights, touched[: count[0]], parts, row)
+
+
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
-def score_folded(factors: Any, rows: Any, extra: Any, columns: Any, part: Any) -> None:
+def score_folded(factors: Any, rows: Any, extra: Any, columns: Any, parts: Any, row: int) -> None:
     """Write the scores of the columns, at least 0, for a visitor who met the rows.
 
     With Z of `FactorSource` the fold-in becomes, by the Woodbury identity, a system as large as
@@ -112,7 +126,7 @@ def score_folded(factors: Any, rows: Any, extra: Any, columns: Any, part: Any) -
     Args:
         rows: Vocabulary rows of the path.
         extra: Confidence beyond that of an item never met, float32.
-        part: Row of a board.
+        parts: Of a board.
     """
     n, n_factors = len(rows), factors.shape[1]
     known = np.empty((n, n_factors), np.float32)
@@ -130,7 +144,7 @@ def score_folded(factors: Any, rows: Any, extra: Any, columns: Any, part: Any) -
         score = np.float32(0)
         for f in range(n_factors):
             score += factors[column, f] * visitor[f]
-        part[column] = max(score, np.float32(0))
+        parts[column, row] = max(score, np.float32(0))
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.training.blend import Blend, discount, learn_blend
-from recommender.training.board import Scored
+from recommender.training.blend import Blend, discount, learn_blend, log_popularity
+from recommender.training.board import TRACE, Scored
 from recommender.training.evaluation import (
     CUTOFF,
     Judgement,
@@ -33,10 +33,10 @@ from recommender.training.scoring import (
     ALL,
     SOURCES,
     ModelArrays,
+    Scorer,
     default_settings,
     fit_sources,
     new_board,
-    score_query,
 )
 from recommender.training.source import Settings, TrainingSet
 from recommender.training.tuning import choose_settings, score_alone
@@ -151,18 +151,13 @@ def score_probes(
     """Score each probe's candidates, one probe at a time: all at once would fill the memory.
 
     Args:
-        weights: See `scoring.write_scores`.
+        weights: See `scoring.Scorer.write`.
     """
-    board = new_board(n_items)
+    scorer, board = Scorer(model), new_board(n_items)
     everything = np.ones(n_items, np.bool_)
     for probe in probes:
-        yield score_query(
-            model,
-            probe.query,
-            board,
-            allowed=everything,
-            hidden=probe.hidden,
-            weights=weights,
+        yield scorer.score(
+            probe.query, board, allowed=everything, hidden=probe.hidden, weights=weights
         )
 
 
@@ -253,9 +248,13 @@ class Bench:
     def blend(self, dial: float | None = None) -> Judgement:
         """Judge the blend at one setting of the tail dial, by default at its own."""
         discounts = discount(self._model, self.default_dial if dial is None else dial)
+        trace = TRACE * log_popularity(self._model)
         return self._judge(
             np.stack(
-                [top_list(items, scores * discounts[items]) for items, scores in self._blended]
+                [
+                    top_list(items, np.where(scores > 0, scores * discounts[items], trace[items]))
+                    for items, scores in self._blended
+                ]
             )
         )
 

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recommender.training.board import Board, add_lists
-from recommender.training.source import Arrays, Query, Settings, TrainingSet
+from recommender.training.source import Arrays, Query, Settings, TrainingSet, fade_path
 
 K = 100
 """Neighbours kept per item."""
@@ -54,25 +54,16 @@ class NeighbourSource:
         return as_lists(self.blocks(training_set, settings), training_set.n_items)
 
     def score(self, arrays: Arrays, query: Query, board: Board, row: int) -> None:
-        path = query.faded(arrays["fade"], PATH_ITEMS)
-        add_lists(
-            path.items,
-            path.weights,
-            arrays["starts"],
-            arrays["ids"],
-            arrays["scores"],
-            board.parts[row],
-            board.touched,
-            board.is_touched,
-            board.count,
-        )
+        add_faded_lists(query.arrays, self.kernel_arrays(arrays), board.state, row)
 
     def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
-        path = query.faded(arrays["fade"], PATH_ITEMS)
-        found: NDArray[np.int32] = _largest_givers(
-            path.items, path.weights, arrays["starts"], arrays["ids"], arrays["scores"], items
-        )
+        found: NDArray[np.int32] = _largest_givers(query.arrays, self.kernel_arrays(arrays), items)
         return found
+
+    @staticmethod
+    def kernel_arrays(arrays: Arrays) -> tuple[NDArray[Any], ...]:
+        """Return the arrays as `add_faded_lists` takes them."""
+        return arrays["fade"], arrays["starts"], arrays["ids"], arrays["scores"]
 
 
 def largest_giver(givers: NDArray[np.int32], added: NDArray[np.float32]) -> NDArray[np.int32]:
@@ -107,9 +98,17 @@ def row_blocks(n_items: int) -> Iterator[tuple[int, int]]:
 
 
 @njit(nogil=True, cache=True)
-def _largest_givers(
-    givers: Any, weights: Any, starts: Any, ids: Any, scores: Any, items: Any
-) -> Any:
+def add_faded_lists(query: Any, arrays: Any, board: Any, row: int) -> None:
+    """Add the lists of a path's heaviest items to one row of a board."""
+    fade, starts, ids, scores = arrays
+    items, weights = fade_path(query, fade, PATH_ITEMS)
+    add_lists(items, weights, starts, ids, scores, row, board)
+
+
+@njit(nogil=True, cache=True)
+def _largest_givers(query: Any, arrays: Any, items: Any) -> Any:
+    fade, starts, ids, scores = arrays
+    givers, weights = fade_path(query, fade, PATH_ITEMS)
     largest = np.zeros(len(items), np.float32)
     found = np.full(len(items), -1, np.int32)
     for place in range(len(givers)):

@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from recommender.training.board import Board
+from recommender.training.board import Board, touch
 from recommender.training.interactions import DAY_SECONDS, Interactions
 from recommender.training.source import Arrays, Query, Settings, TrainingSet
 
@@ -42,13 +43,26 @@ class PopularSource:
 
     def score(self, arrays: Arrays, query: Query, board: Board, row: int) -> None:
         del query
-        board.touch(arrays["ids"])
-        columns = board.columns
-        board.parts[row, columns] = arrays["recent"][columns]
+        add_popular(self.kernel_arrays(arrays), board.state, row)
 
     def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
         del arrays, query
         return np.full(len(items), -1, np.int32)
+
+    @staticmethod
+    def kernel_arrays(arrays: Arrays) -> tuple[NDArray[Any], ...]:
+        """Return the arrays as `add_popular` takes them."""
+        return arrays["ids"], arrays["recent"]
+
+
+@njit(nogil=True, cache=True)
+def add_popular(arrays: Any, board: Any, row: int) -> None:
+    """Write the popularity of every candidate, and of the most popular items, on a board."""
+    ids, recent = arrays
+    parts, touched, is_touched, count = board
+    touch(ids, touched, is_touched, count)
+    for column in touched[: count[0]]:
+        parts[column, row] = recent[column]
 
 
 def popularity(

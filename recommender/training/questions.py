@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from recommender.training.board import Scored
-from recommender.training.evaluation import CUTOFF, Probe, top_places
+from recommender.training.board import Scored, top_places
+from recommender.training.evaluation import CUTOFF, Probe
 
 KEPT_PER_SOURCE = 50
 """Best candidates of each source that are kept; nothing else can reach a list's top."""

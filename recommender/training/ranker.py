@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.training.blend import Blend, blended, discount
-from recommender.training.evaluation import CUTOFF, Probe, top_list
-from recommender.training.scoring import ModelArrays, new_board, score_query
+from recommender.training.blend import Blend, discount, log_popularity
+from recommender.training.evaluation import CUTOFF, Probe
+from recommender.training.scoring import ModelArrays, Scorer, new_board
 
 
 class Ranker:
@@ -21,23 +21,23 @@ class Ranker:
     def __init__(
         self, model: ModelArrays, blend: Blend, n_items: int, *, dial: float | None = None
     ) -> None:
-        self._model = model
+        self._scorer = Scorer(model)
         self._weights = blend.vector()
-        self._discounts = discount(model, blend.dial if dial is None else dial)
+        discounts = discount(model, blend.dial if dial is None else dial)
+        self._factors = (discounts, np.ones(n_items, np.float32))
+        self._popularity = log_popularity(model)
         self._board = new_board(n_items)
         self._everything = np.ones(n_items, np.bool_)
 
     def list(self, probe: Probe) -> NDArray[np.int32]:
         """Return the `CUTOFF` best items, filled up with -1."""
-        scored = score_query(
-            self._model,
-            probe.query,
-            self._board,
-            allowed=self._everything,
-            hidden=probe.hidden,
-            weights=self._weights,
+        self._scorer.write(probe.query, self._board, self._weights)
+        ranked = self._board.rank(
+            self._everything, probe.hidden, self._weights, self._factors, self._popularity, CUTOFF
         )
-        return top_list(scored.items, blended(scored, self._weights, self._discounts))
+        top = np.full(CUTOFF, -1, np.int32)
+        top[: len(ranked.best)] = ranked.items[ranked.best]
+        return top
 
     def lists(self, probes: Sequence[Probe]) -> NDArray[np.int32]:
         """Return the list of each probe, shape (probes, CUTOFF)."""

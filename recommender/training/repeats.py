@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from recommender.training.board import Board
-from recommender.training.source import Arrays, Query, Settings, TrainingSet
+from recommender.training.board import Board, touch
+from recommender.training.source import Arrays, Query, Settings, TrainingSet, fade_path
 
 PATH_ITEMS = 200
 """Heaviest items of the path that may come again."""
@@ -58,15 +59,28 @@ class RepeatSource:
         }
 
     def score(self, arrays: Arrays, query: Query, board: Board, row: int) -> None:
-        path = query.faded(arrays["fade"], PATH_ITEMS)
-        board.touch(path.items)
-        power, rate_power = arrays["powers"]
-        rate = arrays["rate"][path.items] ** rate_power
-        board.parts[row, path.items] = path.weights**power * rate
+        add_repeats(query.arrays, self.kernel_arrays(arrays), board.state, row)
 
     def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
         del arrays, query
         return items
+
+    @staticmethod
+    def kernel_arrays(arrays: Arrays) -> tuple[NDArray[Any], ...]:
+        """Return the arrays as `add_repeats` takes them."""
+        return arrays["fade"], arrays["powers"], arrays["rate"]
+
+
+@njit(nogil=True, cache=True)
+def add_repeats(query: Any, arrays: Any, board: Any, row: int) -> None:
+    """Write the path's own items on one row of a board."""
+    fade, powers, rate = arrays
+    parts, touched, is_touched, count = board
+    items, weights = fade_path(query, fade, PATH_ITEMS)
+    touch(items, touched, is_touched, count)
+    for place in range(len(items)):
+        item = items[place]
+        parts[item, row] = weights[place] ** powers[0] * rate[item] ** powers[1]
 
 
 REPEATS = RepeatSource()

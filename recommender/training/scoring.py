@@ -1,20 +1,24 @@
 """All sources together: fit them, and score the candidates of one query. Pure."""
 
+import functools
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from recommender.errors import InconsistentError
 from recommender.training.board import Board, Scored
 from recommender.training.content import CONTENT
 from recommender.training.cooccurrence import BOUGHT_TOGETHER, FOLLOWS, WALK
-from recommender.training.factors import FACTORS, SIMILAR
-from recommender.training.popularity import POPULAR
-from recommender.training.repeats import REPEATS
-from recommender.training.sessions import SESSIONS
+from recommender.training.factors import FACTORS, SIMILAR, add_folded
+from recommender.training.interactions import Interactions
+from recommender.training.neighbours import add_faded_lists
+from recommender.training.popularity import POPULAR, add_popular
+from recommender.training.repeats import REPEATS, add_repeats
+from recommender.training.sessions import SESSIONS, add_neighbours
 from recommender.training.source import Arrays, Query, Settings, Source, TrainingSet
 
 SOURCES: tuple[Source, ...] = (
@@ -30,6 +34,12 @@ SOURCES: tuple[Source, ...] = (
     FACTORS,
 )
 """Every candidate source; a new one is its own file and a name here."""
+
+LISTS = (FOLLOWS, WALK, SIMILAR, BOUGHT_TOGETHER, CONTENT)
+"""Those that add up lists of neighbours."""
+
+_SESSIONS, _REPEATS = SOURCES.index(SESSIONS), SOURCES.index(REPEATS)
+_POPULAR, _FACTORS = SOURCES.index(POPULAR), SOURCES.index(FACTORS)
 
 SOURCE_NAMES = tuple(source.name for source in SOURCES)
 
@@ -109,35 +119,83 @@ def new_board(n_items: int) -> Board:
     return Board(len(SOURCES), n_items)
 
 
-def write_scores(
-    model: ModelArrays, query: Query, board: Board, weights: NDArray[np.float32] = ALL
-) -> None:
-    """Let sources write on the board; one that an older artifact lacks says nothing.
+class Scorer:
+    """All sources of one model, ready to score queries in one call; safe for threads.
 
-    Args:
-        weights: Those of the blend, in the order of `SOURCES`; where one is 0 the source need
-            not be asked.
+    Scores as the sources do one after the other; a source that an older artifact lacks says
+    nothing.
     """
-    for row, source in enumerate(SOURCES):
-        if weights[row] and source.name in model and (len(query.items) or source is POPULAR):
-            source.score(model[source.name], query, board, row)
+
+    __slots__ = ("_arrays", "_present")
+
+    def __init__(self, model: ModelArrays) -> None:
+        self._present = np.array([name in model for name in SOURCE_NAMES], np.float32)
+        self._arrays = (
+            tuple((SOURCES.index(source), *_kernel_arrays(model, source)) for source in LISTS),
+            *(_kernel_arrays(model, source) for source in (SESSIONS, REPEATS, POPULAR, FACTORS)),
+        )
+
+    def write(self, query: Query, board: Board, weights: NDArray[np.float32] = ALL) -> None:
+        """Write the sources' scores on the board.
+
+        Args:
+            weights: Those of the blend, in the order of `SOURCES`; where one is 0 the source is
+                not asked.
+        """
+        _write(query.arrays, self._arrays, weights * self._present, board.state)
+
+    def score(
+        self,
+        query: Query,
+        board: Board,
+        *,
+        allowed: NDArray[np.bool_],
+        hidden: NDArray[np.int32] = NOTHING_HIDDEN,
+        weights: NDArray[np.float32] = ALL,
+    ) -> Scored:
+        """Score what the sources propose, where it is allowed and not hidden.
+
+        Args:
+            allowed: Shape (n_items,).
+            hidden: Vocabulary rows.
+            weights: See `write`.
+        """
+        self.write(query, board, weights)
+        return board.take(allowed, hidden, weights)
 
 
-def score_query(
-    model: ModelArrays,
-    query: Query,
-    board: Board,
-    *,
-    allowed: NDArray[np.bool_],
-    hidden: NDArray[np.int32] = NOTHING_HIDDEN,
-    weights: NDArray[np.float32] = ALL,
-) -> Scored:
-    """Score what the sources propose, where it is allowed and not hidden.
+def _kernel_arrays(model: ModelArrays, source: Any) -> tuple[NDArray[Any], ...]:
+    arrays = model.get(source.name) or _nothing_learned(source.name)
+    return tuple(map(_read_only, source.kernel_arrays(arrays)))
 
-    Args:
-        allowed: Shape (n_items,).
-        hidden: Vocabulary rows.
-        weights: See `write_scores`.
-    """
-    write_scores(model, query, board, weights)
-    return board.take(allowed, hidden, weights)
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    # Whether an array can be written is part of its type, and one type is compiled once.
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+@functools.cache
+def _nothing_learned(name: str) -> Arrays:
+    source = SOURCES[SOURCE_NAMES.index(name)]
+    columns = (np.zeros(0, kind) for kind in ("i4", "i4", "i1", "i8", "i4", "i4"))
+    nobody = Interactions(np.zeros(0, "S1"), *columns)
+    return fit_source(source, TrainingSet(nobody), default_settings()[name], seed=0)
+
+
+@njit(nogil=True, cache=True)
+def _write(query: Any, arrays: Any, weights: Any, board: Any) -> None:
+    lists, sessions, repeats, popular, factors = arrays
+    if len(query[0]):
+        for row, fade, starts, ids, scores in lists:
+            if weights[row]:
+                add_faded_lists(query, (fade, starts, ids, scores), board, row)
+        if weights[_SESSIONS]:
+            add_neighbours(query, sessions, board, _SESSIONS)
+        if weights[_REPEATS]:
+            add_repeats(query, repeats, board, _REPEATS)
+    if weights[_POPULAR]:
+        add_popular(popular, board, _POPULAR)
+    if weights[_FACTORS] and len(query[0]):
+        add_folded(query, factors, board, _FACTORS)

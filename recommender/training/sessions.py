@@ -11,8 +11,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recommender.training.board import Board
-from recommender.training.neighbours import FADES, largest_giver
-from recommender.training.source import Arrays, FadedPath, Query, Settings, TrainingSet
+from recommender.training.neighbours import FADES
+from recommender.training.source import Arrays, Query, Settings, TrainingSet, fade_path
 
 SESSIONS_PER_ITEM = 500
 """Newest sessions kept per item: m of the paper."""
@@ -25,6 +25,19 @@ SESSIONS_MET = 1_500
 
 SPAN_ITEMS = 20
 """Items of a session that are looked at on either side of the one that matched."""
+
+_KERNEL_ARRAYS = (
+    "fade",
+    "nearest",
+    "starts",
+    "sessions",
+    "matches",
+    "session_starts",
+    "session_ids",
+    "idf",
+)
+
+_SIEVE = 1_024
 
 _SLOTS = 16_384
 """Slots of the table of sessions met: a power of two, over twice what a path can meet."""
@@ -73,36 +86,17 @@ class SessionSource:
         }
 
     def score(self, arrays: Arrays, query: Query, board: Board, row: int) -> None:
-        self._add(arrays, query.faded(arrays["fade"], PATH_ITEMS), board, row)
-
-    def _add(self, arrays: Arrays, path: FadedPath, board: Board, row: int) -> None:
-        _add_neighbours(
-            path.items,
-            path.weights,
-            arrays["starts"],
-            arrays["sessions"],
-            arrays["matches"],
-            arrays["session_starts"],
-            arrays["session_ids"],
-            arrays["idf"],
-            int(arrays["nearest"][0]),
-            board.parts[row],
-            board.touched,
-            board.is_touched,
-            board.count,
-        )
+        add_neighbours(query.arrays, self.kernel_arrays(arrays), board.state, row)
 
     def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Compare what each path item gives by itself, as if the path held nothing else."""
-        path = query.faded(arrays["fade"], PATH_ITEMS)
-        board = Board(1, len(arrays["idf"]))
-        added = np.zeros((len(path.items), len(items)), np.float32)
-        for place in range(len(path.items)):
-            only = slice(place, place + 1)
-            self._add(arrays, FadedPath(path.items[only], path.weights[only]), board, 0)
-            added[place] = board.parts[0, items]
-            board.wipe()
-        return largest_giver(path.items, added)
+        """Divide what a session gives among the path's items that it shares, by their weights."""
+        found: NDArray[np.int32] = _largest_givers(query.arrays, self.kernel_arrays(arrays), items)
+        return found
+
+    @staticmethod
+    def kernel_arrays(arrays: Arrays) -> tuple[NDArray[Any], ...]:
+        """Return the arrays as `add_neighbours` takes them."""
+        return tuple(arrays[name] for name in _KERNEL_ARRAYS)
 
 
 @njit(nogil=True, cache=True)
@@ -132,34 +126,18 @@ def _newest_sessions(items: Any, number: Any, n_items: int) -> tuple[Any, Any, A
 
 
 @njit(nogil=True, cache=True)
-def _add_neighbours(  # noqa: PLR0913, PLR0917 - a kernel takes arrays, not objects
-    path: Any,
-    weights: Any,
-    starts: Any,
-    sessions: Any,
-    matches: Any,
-    session_starts: Any,
-    session_ids: Any,
-    idf: Any,
-    nearest: int,
-    part: Any,
-    touched: Any,
-    is_touched: Any,
-    count: Any,
-) -> None:
+def add_neighbours(query: Any, arrays: Any, board: Any, row: int) -> None:
+    """Add what the sessions most like a path hold to one row of a board."""
+    fade, nearest, starts, sessions, matches, session_starts, session_ids, idf = arrays
+    parts, touched, is_touched, count = board
+    path, weights = fade_path(query, fade, PATH_ITEMS)
     met, likeness, match_of = _alike(path, weights, starts, sessions, matches, idf)
-    chosen = np.arange(len(met))
-    if len(met) > nearest:
-        floor = np.partition(likeness, len(met) - nearest)[len(met) - nearest]
-        alike = np.flatnonzero(likeness > floor)
-        # Of equals the first: the newest that share the heaviest item.
-        ties = np.flatnonzero(likeness == floor)[: nearest - len(alike)]
-        chosen = np.concatenate((alike, ties))
     n = count[0]
-    for entry in chosen:
-        low, high = session_starts[met[entry]], session_starts[met[entry] + 1]
+    for entry in _most_alike(likeness, int(nearest[0])):
         match = match_of[entry]
-        for at in range(max(low, match - SPAN_ITEMS), min(high, match + SPAN_ITEMS + 1)):
+        low = max(session_starts[met[entry]], match - SPAN_ITEMS)
+        high = min(session_starts[met[entry] + 1], match + SPAN_ITEMS + 1)
+        for at in range(low, high):
             if at == match:
                 continue
             item = session_ids[at]
@@ -167,9 +145,63 @@ def _add_neighbours(  # noqa: PLR0913, PLR0917 - a kernel takes arrays, not obje
                 is_touched[item] = True
                 touched[n] = item
                 n += 1
-            step = np.sqrt(np.float32(abs(at - match)))
-            part[item] += likeness[entry] * idf[item] * (1.0 if at > match else 0.5) / step
+            parts[item, row] += likeness[entry] * idf[item] * _nearness(at - match)
     count[0] = n
+
+
+@njit(nogil=True, cache=True)
+def _most_alike(likeness: Any, nearest: int) -> Any:
+    """Return the entries of the sessions most alike."""
+    n = len(likeness)
+    if n <= nearest:
+        return np.arange(n)
+    floor = np.partition(likeness, n - nearest)[n - nearest]
+    alike = np.flatnonzero(likeness > floor)
+    # Of equals the first: the newest that share the heaviest item.
+    ties = np.flatnonzero(likeness == floor)[: nearest - len(alike)]
+    return np.concatenate((alike, ties))
+
+
+@njit(nogil=True, cache=True)
+def _nearness(steps: int) -> Any:
+    """Return what an item counts so many steps after the match, or before it."""
+    return (1.0 if steps > 0 else 0.5) / np.sqrt(np.float32(abs(steps)))
+
+
+@njit(nogil=True, cache=True)
+def _largest_givers(query: Any, arrays: Any, items: Any) -> Any:
+    fade, nearest, starts, sessions, matches, session_starts, session_ids, idf = arrays
+    path, weights = fade_path(query, fade, PATH_ITEMS)
+    met, likeness, match_of = _alike(path, weights, starts, sessions, matches, idf)
+    given = np.zeros((len(items), len(path)), np.float32)
+    # Most of what the sessions hold was not asked for, and a small table says so quickly.
+    may_be_asked = np.zeros(_SIEVE, np.bool_)
+    for item in items:
+        may_be_asked[item & (_SIEVE - 1)] = True
+    for entry in _most_alike(likeness, int(nearest[0])):
+        match = match_of[entry]
+        first, end = session_starts[met[entry]], session_starts[met[entry] + 1]
+        for at in range(max(first, match - SPAN_ITEMS), min(end, match + SPAN_ITEMS + 1)):
+            if not may_be_asked[session_ids[at] & (_SIEVE - 1)]:
+                continue
+            for asked in range(len(items)):
+                if items[asked] == session_ids[at] and at != match:
+                    shared = session_ids[first:end]
+                    _divide(given[asked], _nearness(at - match), path, weights, idf, shared)
+    found = np.full(len(items), -1, np.int32)
+    for asked in range(len(items)):
+        if given[asked].any():
+            found[asked] = path[given[asked].argmax()]
+    return found
+
+
+@njit(nogil=True, cache=True)
+def _divide(given: Any, amount: float, path: Any, weights: Any, idf: Any, session: Any) -> None:
+    for place in range(len(path)):
+        for item in session:
+            if item == path[place]:
+                given[place] += amount * weights[place] * idf[item]
+                break
 
 
 @njit(nogil=True, cache=True)

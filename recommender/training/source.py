@@ -62,9 +62,12 @@ class Query:
         Args:
             fade: What a meeting still counts one step later, and one day later, shape (2,).
         """
-        return FadedPath(
-            *_faded(self.items, self.weights, self.places, self.ages_days, fade, limit)
-        )
+        return FadedPath(*fade_path(self.arrays, fade, limit))
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """Return the query as kernels take it."""
+        return self.items, self.weights, self.places, self.ages_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +84,9 @@ class FadedPath:
 
 
 @njit(nogil=True, cache=True)
-def _faded(
-    items: Any, weights: Any, places: Any, ages_days: Any, fade: Any, limit: int
-) -> tuple[Any, Any]:
+def fade_path(query: Any, fade: Any, limit: int) -> tuple[Any, Any]:
+    """Return distinct items and their weights, see `Query.faded`."""
+    items, weights, places, ages_days = query
     distinct = np.empty(len(items), np.int32)
     total = np.zeros(len(items), np.float32)
     n_slots = 64

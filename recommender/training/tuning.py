@@ -12,9 +12,10 @@ from recommender.training.questions import Questions
 from recommender.training.scoring import (
     SOURCES,
     ModelArrays,
+    Scorer,
     default_settings,
+    new_board,
     query_arrays,
-    score_query,
 )
 from recommender.training.source import Arrays, Settings, Source, TrainingSet
 
@@ -91,10 +92,10 @@ def _proposals(
     """Return what other sources propose, for a source that proposes nothing itself."""
     if source.proposes:
         return [np.zeros(0, np.int32)] * len(probes)
-    board = Board(len(SOURCES), training_set.n_items)
+    scorer, board = Scorer(model), new_board(training_set.n_items)
     everything = np.ones(training_set.n_items, np.bool_)
     return [
-        score_query(model, probe.query, board, allowed=everything, hidden=probe.hidden).items
+        scorer.score(probe.query, board, allowed=everything, hidden=probe.hidden).items
         for probe in probes
     ]
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PATH = "/v1/recommendations"
 MAX_CART = 50
+_MARK, _MARK_JSON = "\0", b"\\u0000"
 _PLACEMENTS = {placement.value: placement for placement in Placement}
 _JSON_HEADERS = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 
@@ -178,8 +179,17 @@ def render_slate(answer: SlateAnswer, language: str) -> bytes:
 
 def _render_reason(answer: SlateAnswer, code: str, item_id: str, language: str) -> bytes:
     """Return the end of an item's JSON object."""
-    title = ""
-    if item_id in answer.catalogue:
-        title = orjson.loads(answer.catalogue.fragment(item_id) + b"}")["title"]
-    text = reason_text(code, title, language)
-    return b',"reason":' + orjson.dumps({"code": code, "item_id": item_id, "text": text}) + b"}"
+    title = answer.catalogue.title_json(item_id)
+    text = title.join(_around_title(code, language, bool(title)))
+    return b',"reason":{"code":"%b","item_id":%b,"text":"%b"}}' % (
+        code.encode(),
+        orjson.dumps(item_id),
+        text,
+    )
+
+
+@functools.cache  # codes and languages are ours, and few
+def _around_title(code: str, language: str, has_title: bool) -> list[bytes]:
+    """Return what stands before and behind the title in a reason's text, as JSON."""
+    text = reason_text(code, _MARK if has_title else "", language)
+    return orjson.dumps(text)[1:-1].split(_MARK_JSON)

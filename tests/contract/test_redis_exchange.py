@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import redis
 
-from recommender.adapters.redis_exchange import GroupedExchange, exchange
+from recommender.adapters.redis_exchange import GroupedExchange, exchange, look_up
 
 
 @pytest.fixture
@@ -28,10 +28,20 @@ def test_a_refused_command_leaves_no_reply_behind(client: redis.Redis) -> None:
     assert exchange(client, [("LRANGE", "list", "0", "0")]) == [[b"a"]]
 
 
-def test_a_connection_that_the_server_closed_is_opened_again(client: redis.Redis) -> None:
-    exchange(client, [("GET", "text")])
+@pytest.mark.parametrize("ask", [exchange, look_up])
+def test_a_connection_that_the_server_closed_is_opened_again(client: redis.Redis, ask) -> None:
+    ask(client, [("GET", "text")])
     client.client_kill_filter(_type="normal", skipme=True)
-    assert exchange(client, [("GET", "text")]) == [b"7"]
+    assert ask(client, [("GET", "text")]) == [b"7"]
+
+
+def test_a_look_up_that_was_refused_leaves_no_reply_behind(client: redis.Redis) -> None:
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        look_up(client, [("GET", "list"), ("GET", "text")])
+    assert look_up(client, [("LRANGE", "list", "0", "0")]) == [[b"a"]]
+    gone = redis.Redis.from_url("unix:///no/such/socket")
+    with pytest.raises(redis.ConnectionError):
+        look_up(gone, [("GET", "text")])
 
 
 def test_exchanges_of_threads_get_their_own_replies(client: redis.Redis) -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shopfront import Shopfront
 
-from planted import BEGAN_AT, GROUPS
+from planted import BEGAN_AT, GROUPS, catalogue_item
+from recommender.records import Placement, Rule, RuleAction, RuleMatch
 from recommender.serving.models import LoadedModels
 from recommender.serving.recommend import SlateRequest
+from recommender.serving.rules import AHEAD_SECONDS
 from recommender.telemetry import FAILED_OPEN_TOTAL
 from recommender.training.blend import Blend
 
@@ -54,6 +57,25 @@ def test_a_new_artifact_is_swapped_in_warm(store, trained, models, front):
     model = models.get("shop")
     assert model.artifact_id == newer
     assert model._view.catalogue is front.catalogue
+
+
+def test_each_look_makes_what_a_rule_about_to_begin_asks_for(store, shop):
+    opens_at = BEGAN_AT + dt.timedelta(seconds=AHEAD_SECONDS / 2)
+    hidden = Rule(
+        "shop", "r", "", RuleAction.EXCLUDE, RuleMatch(item_ids=("a0",)), starts_at=opens_at
+    )
+    models = LoadedModels(
+        store, look_ahead=lambda model: model.look_ahead(BEGAN_AT), poll_seconds=3_600
+    )
+    front = Shopfront(shop, models)
+    front.stock(catalogue_item("a0"))
+    front.catalogue = front.catalogue.with_rules((hidden,), front.catalogue.revision)
+    view = models.get("shop").view(front.catalogue)
+    view.rules(Placement.HOME, BEGAN_AT)
+    size = view.nbytes
+    models.refresh()
+    assert view.nbytes > size
+    models.close()
 
 
 def test_a_damaged_artifact_changes_nothing_and_is_counted_once(

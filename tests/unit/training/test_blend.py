@@ -7,7 +7,6 @@ from recommender.training.blend import (
     PROBES_MIN,
     TAIL_MARGIN,
     Blend,
-    blended,
     discount,
     learn_blend,
 )
@@ -137,17 +136,11 @@ def test_the_dial_stays_where_shoppers_take_the_head():
     assert learn_blend(*dialled(10_000.0, range(12)), MODEL, TAIL).dial == 0
 
 
-def test_the_blend_is_the_weighted_sum_times_the_discount():
-    parts = np.zeros((len(SOURCE_NAMES), 2), np.float32)
-    parts[0], parts[1] = [1.0, 0.5], [0.0, 1.0]
-    weights = np.zeros(len(SOURCE_NAMES), np.float32)
-    weights[:2] = [2, 3]
+def test_the_discount_is_a_power_of_popularity():
     total = np.zeros(9, np.float32)
     total[7] = 99
-    discounts = discount({"popular": {"total": total}}, 0.5)
-    # Item 4 was never met: 2·1; item 7 was met 99 times: (2·0.5 + 3·1) / 100^0.5.
-    scored = Scored(np.array([4, 7], np.int32), parts)
-    assert blended(scored, weights, discounts) == pytest.approx([2.0, 0.4])
+    # Item 4 was never met: 1; item 7 was met 99 times: 1 / 100^0.5.
+    assert discount({"popular": {"total": total}}, 0.5)[[4, 7]] == pytest.approx([1.0, 0.1])
     assert discount(MODEL, 0.0).tolist() == [1.0] * N_ITEMS
 
 

@@ -37,7 +37,7 @@ def scores_of(arrays, query):
     board = Board(1, n_items)
     board.touch(np.arange(n_items, dtype=np.int32))
     FACTORS.score(arrays, query, board, 0)
-    return board.parts[0].copy()
+    return board.parts[:, 0].copy()
 
 
 def small_matrix():
@@ -58,7 +58,7 @@ def test_the_fold_in_solves_the_whole_system():
     visitor = np.linalg.solve(gram + (known.T * extra) @ known, known.T @ extra)
     white = np.linalg.solve(np.linalg.cholesky(gram), factors.T).T.astype(np.float32)
     part, columns = np.full(30, -1, np.float32), np.arange(2, 30, dtype=np.int32)
-    score_folded(white, rows, extra, columns, part)
+    score_folded(white, rows, extra, columns, part[:, None], 0)
     assert part[2:] == pytest.approx(np.maximum(factors[2:] @ visitor, 0), abs=1e-5)
     assert part[:2].tolist() == [-1, -1]
 
@@ -86,7 +86,7 @@ def test_factors_explain_the_matrix_better_than_popularity_does():
         part = np.zeros(12, np.float32)
         everything = np.arange(12, dtype=np.int32)
         rows = np.array([first], np.int32)
-        score_folded(factors, rows, np.array([10], np.float32), everything, part)
+        score_folded(factors, rows, np.array([10], np.float32), everything, part[:, None], 0)
         own = np.arange(first, first + 6)
         assert part[own].min() > 3 * np.delete(part, own).max()
 

@@ -13,12 +13,12 @@ from recommender.training.scoring import (
     ALL,
     SOURCE_NAMES,
     SOURCES,
+    Scorer,
     default_settings,
     fit_sources,
     flat_arrays,
     nested_arrays,
     new_board,
-    score_query,
 )
 from recommender.training.source import Query, TrainingSet
 
@@ -46,7 +46,7 @@ def used_board():
 
 
 def answer(model, query, board, **how):
-    scored = score_query(model, query, board, **{"allowed": EVERYTHING} | how)
+    scored = Scorer(model).score(query, board, **{"allowed": EVERYTHING} | how)
     return scored.items.tolist(), scored.parts.tolist()
 
 
@@ -94,6 +94,17 @@ def test_no_request_sees_another_nor_an_item_it_may_not(
     assert set(items) <= allowed - set(hidden)
     assert len(set(items)) == len(items)
     assert not items or 0 <= np.min(parts) <= np.max(parts) <= 1
+
+
+@given(path=st.lists(ROWS, max_size=8))
+def test_all_sources_at_once_say_what_they_say_one_by_one(model, path):
+    query, together, one_by_one = Query.of(path), new_board(N_ITEMS), new_board(N_ITEMS)
+    Scorer(model).write(query, together)
+    for row, source in enumerate(SOURCES):
+        if path or source is POPULAR:
+            source.score(model[source.name], query, one_by_one, row)
+    assert set(together.columns.tolist()) == set(one_by_one.columns.tolist())
+    assert together.parts == pytest.approx(one_by_one.parts, rel=1e-5)
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=SOURCE_NAMES)

@@ -38,7 +38,7 @@ class Index:
     def scores(self, path):
         board = Board(1, len(self.names))
         SESSIONS.score(self.arrays, self.query(path), board, 0)
-        return {self.names[row]: float(board.parts[0, row]) for row in board.columns}
+        return {self.names[row]: float(board.parts[row, 0]) for row in board.columns}
 
     def because(self, path, item):
         rows = np.array([self.names.index(item)], np.int32)
