@@ -49,7 +49,7 @@ def write_report(
     for case_id, title in TITLES.items():
         result = by_id.get(case_id)
         if result is None or result.outcome is None:
-            reason = result.reason if result else NOT_EXECUTED.get(case_id, "not asked for")
+            reason = result.reason if result else NOT_EXECUTED.get(case_id, "not part of this run")
             text += f"| {case_id} | {title} | {reason} |\n"
     path.write_text(text)
 

@@ -11,15 +11,17 @@ KINDS = {"headers": HEADER, "bodies": BODY, "silence": b""}
 
 
 @contextlib.contextmanager
-def held(address: str, count: int, sent: bytes) -> Iterator[list[socket.socket]]:
-    """Keep connections open that sent so much and no more; eighty from each loopback address."""
+def held(
+    address: str, count: int, sent: bytes, *, from_each: int = 80
+) -> Iterator[list[socket.socket]]:
+    """Keep connections open that sent so much and no more, so many from each loopback address."""
     parts = urlsplit(address)
     with contextlib.ExitStack() as stack:
         opened = []
         for number in range(count):
             with contextlib.suppress(OSError):
                 one = socket.create_connection(
-                    (parts.hostname, parts.port), 5, (f"127.0.1.{1 + number // 80}", 0)
+                    (parts.hostname, parts.port), 5, (f"127.0.1.{1 + number // from_each}", 0)
                 )
                 stack.callback(one.close)
                 one.sendall(sent)
