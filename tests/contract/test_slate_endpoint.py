@@ -160,9 +160,10 @@ def test_arguments_are_read_as_browsers_write_them(pairs: list[tuple[str, str]])
 
 
 @given(
-    st.lists(st.sampled_from(["a", "key", "=", "&", "+", "é", "%C3%A9", "%2B", "%26", "%", "%zz"]))
+    # Bytes that are no UTF-8 are left out: browsers replace them, the framework keeps them escaped.
+    st.lists(st.sampled_from(["x", "key", "=", "&", "+", "é", "%C3%A9", "%2B", "%26", "%", "%zz"]))
 )
-@example(["&", "=", "a"])
+@example(["&", "=", "x"])
 def test_arguments_are_read_as_the_framework_reads_them(parts: list[str]) -> None:
     query = "".join(parts).encode().decode("latin-1")
     theirs = Request(environ(query)).args
