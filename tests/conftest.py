@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -88,42 +87,63 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: str) -> str:
-    """Name of a migrated database that tests copy."""
-    with _administering(postgres_server) as connection:
-        connection.execute(sa.text("CREATE DATABASE template_recommender"))
-    engine = open_database(postgres_server.replace("/postgres?", "/template_recommender?"))
+def postgres_database(postgres_server: str) -> str:
+    """URL of a migrated database; each test leaves it empty."""
+    engine = open_database(postgres_server)
     migrate(engine)
     engine.dispose()
-    return "template_recommender"
+    return postgres_server
 
 
-@contextlib.contextmanager
-def _administering(server: str) -> Iterator[sa.Connection]:
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        yield connection
+_EMPTY = """
+DO $$ DECLARE name regclass; BEGIN
+  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid();
+  -- Neither foreign keys nor triggers have a say.
+  SET LOCAL session_replication_role = replica;
+  FOR name IN SELECT quote_ident(tablename) FROM pg_tables
+    WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+  LOOP EXECUTE 'DELETE FROM ' || name; END LOOP;
+  PERFORM setval(quote_ident(sequencename)::regclass, start_value, false)
+    FROM pg_sequences WHERE schemaname = 'public';
+END $$
+"""
+
+
+def _empty(url: str) -> None:
+    """Take all rows from a PostgreSQL database: ten times as fast as making it again."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(_EMPTY)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database file that tests copy."""
+    path = tmp_path_factory.mktemp("template") / "control.db"
+    engine = open_database(f"sqlite:///{path}")
+    migrate(engine)
     engine.dispose()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """A migrated control database in a file."""
+    path = tmp_path / "control.db"
+    shutil.copyfile(sqlite_template, path)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A migrated control database, on each kind of server in turn."""
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A migrated control database without a row, on each kind of server in turn."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'control.db'}"
-        engine = open_database(url)
-        migrate(engine)
-        engine.dispose()
-        yield url
+        yield request.getfixturevalue("sqlite_url")
         return
-    server = request.getfixturevalue("postgres_server")
-    template = request.getfixturevalue("postgres_template")
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    with _administering(server) as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    yield server.replace("/postgres?", f"/{name}?")
-    with _administering(server) as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    url = request.getfixturevalue("postgres_database")
+    yield url
+    _empty(url)
 
 
 @pytest.fixture

@@ -1,12 +1,16 @@
 """`recommender up` and its children, as somebody at a terminal sees them."""
 
 import contextlib
+import fcntl
+import itertools
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from typing import IO
 
 from recommender.config import Settings
 
@@ -39,9 +43,29 @@ def is_running(pid: int) -> bool:
         return False
 
 
+_PORTS = range(20_000, 30_000)
+"""Below the ports that systems give to outgoing connections, which would take one unasked."""
+_kept_locks: list[IO[bytes]] = []
+_next_pair = itertools.cycle(_PORTS[::2])
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """Return a port that is free together with the next one, and nobody else's until we end.
+
+    A port that was looked for and let go is taken by whoever looks next, and tests run side by
+    side; so each process keeps a locked file for every port it was given.
+    """
+    for port in itertools.islice(_next_pair, len(_PORTS) // 2):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            path = Path(tempfile.gettempdir()) / f"recommender-test-port-{port}"
+            lock = stack.enter_context(path.open("ab"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for one in (port, port + 1):
+                socket.create_server(("127.0.0.1", one)).close()
+            stack.pop_all()
+            _kept_locks.append(lock)
+            return port
+    raise AssertionError("no two neighbouring ports are free")
 
 
 class Up:

@@ -1,9 +1,7 @@
 """A shopper and a shop owner at the demo, in a real browser, against the whole running product."""
 
-import contextlib
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,13 +14,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from processes import free_port
 from recommender.config import Settings
 from recommender.experiments.assignment import assign
 from recommender.records import Arm, Stratum
 from world import STARTED_AT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-START_SECONDS = 240
+START_SECONDS = 600
 CANDLES = ("85123A", "21733", "22804")
 BAGS = ("85099B", "20725", "22384")
 
@@ -48,18 +47,6 @@ class Demo:
             for visitor in iter(lambda: str(uuid.uuid4()), "")
             if assign(visitor, stratum) is arm
         )
-
-
-def free_port() -> int:
-    """Return a port whose successor is free too."""
-    while True:
-        with contextlib.ExitStack() as stack:
-            first = stack.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            with contextlib.suppress(OSError):
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", port + 1))
-                return port
 
 
 @pytest.fixture(scope="module")

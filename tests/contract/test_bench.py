@@ -5,6 +5,7 @@ Nothing here looks at a time: a busy machine is no fault.
 
 import json
 import logging
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,12 +86,12 @@ def test_ingest_finds_every_acknowledged_event_again() -> None:
 
 @pytest.mark.slow
 def test_train_tells_time_and_memory_of_every_size() -> None:
-    figures = printed("train", "--sizes", "2000,8000", "--quiet-seconds", "1")
-    assert [point["interactions"] for point in figures["sizes"]] == [2_000, 8_000]
+    figures = printed("train", "--sizes", "1000,2000", "--quiet-seconds", "1")
+    assert [point["interactions"] for point in figures["sizes"]] == [1_000, 2_000]
     for point in figures["sizes"]:
         assert point["seconds"] > 0
         assert point["peak_mb"] > 50
-        assert 0 < point["items"] <= 800
+        assert 0 < point["items"] <= 200
     assert figures["limit_interactions"] == 1_000_000
     assert figures["ours"] is None, "a million was not measured"
     assert isinstance(figures["exponent"], float)
@@ -135,7 +136,9 @@ def test_wrong_use_is_told(arguments: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == 2
 
 
-def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    printed("ingest", "--rounds", "1", "--requests", "10", "--beside-seconds", "0")
-    assert list(tmp_path.iterdir()) == []
+def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A short path: sockets are made in it.
+    with tempfile.TemporaryDirectory(prefix="rcm-") as folder:
+        monkeypatch.setattr("tempfile.tempdir", folder)
+        printed("ingest", "--rounds", "1", "--requests", "10", "--beside-seconds", "0")
+        assert list(Path(folder).iterdir()) == []

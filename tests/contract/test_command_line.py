@@ -3,12 +3,14 @@
 import datetime as dt
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from recommender.cli.main import group
 from recommender.training.artifact import ArtifactStore
@@ -25,10 +27,16 @@ def run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.fixture(scope="module")
+def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    assert run(home, "migrate").returncode == 0
+    return home
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    assert run(tmp_path, "migrate").returncode == 0
-    return tmp_path
+def home(migrated_home: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(migrated_home, tmp_path / "home")
 
 
 @pytest.mark.parametrize(
@@ -80,10 +88,13 @@ def test_a_faulty_setting_is_named(tmp_path: Path) -> None:
 
 
 def test_every_command_explains_itself(tmp_path: Path) -> None:
+    done = run(tmp_path, "--help")
+    assert done.returncode == 0
     for name in group.list_commands(None):
-        done = run(tmp_path, name, "--help")
-        assert done.returncode == 0
-        assert "Usage: recommender" in done.stdout
+        assert f"\n  {name} " in done.stdout
+        explained = CliRunner().invoke(group, [name, "--help"], prog_name="recommender")
+        assert explained.exit_code == 0
+        assert f"Usage: recommender {name}" in explained.stdout
 
 
 def test_a_placement_keeps_what_is_not_named(home: Path) -> None:

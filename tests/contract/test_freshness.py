@@ -3,14 +3,12 @@
 import dataclasses
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 import uuid6
 from test_refresh import events_of
 
 from planted import GROUPS, catalogue_item, two_groups, views
-from recommender.adapters.database import migrate, open_database
 from recommender.bootstrap import Services
 from recommender.catalog.cache import POLL_SECONDS, CatalogueCache
 from recommender.catalog.update import put_items
@@ -27,13 +25,9 @@ VISITOR = "v1"
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """SQLite alone: both databases announce and follow revisions alike, as tested elsewhere."""
-    url = f"sqlite:///{tmp_path / 'control.db'}"
-    engine = open_database(url)
-    migrate(engine)
-    engine.dispose()
-    return url
+    return sqlite_url
 
 
 @pytest.fixture(autouse=True)

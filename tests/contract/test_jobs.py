@@ -2,7 +2,6 @@
 
 import datetime as dt
 import threading
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from money_world import contract
 from recommender import tables
-from recommender.adapters.database import migrate, open_database
 from recommender.bootstrap import Services
 from recommender.cli.jobs import (
     GrowthWatch,
@@ -28,13 +26,9 @@ from recommender.shops.registry import NewShop, ShopOrder, add_contract, create_
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """SQLite alone: what the jobs ask of a database is tested on both elsewhere."""
-    url = f"sqlite:///{tmp_path / 'control.db'}"
-    engine = open_database(url)
-    migrate(engine)
-    engine.dispose()
-    return url
+    return sqlite_url
 
 
 def store_path(services: Services, shop_id: str, visitors: int, position: int) -> None:

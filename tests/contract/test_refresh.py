@@ -64,15 +64,9 @@ def newest_paths(n_visitors: int = 12, start_day: int = 30) -> list[Line]:
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """SQLite alone: a refresh asks nothing of the database."""
-    from recommender.adapters.database import migrate, open_database
-
-    url = f"sqlite:///{tmp_path / 'control.db'}"
-    engine = open_database(url)
-    migrate(engine)
-    engine.dispose()
-    return url
+    return sqlite_url
 
 
 @pytest.fixture

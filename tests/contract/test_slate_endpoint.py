@@ -22,15 +22,9 @@ from world import SHOP_ORIGIN
 
 
 @pytest.fixture
-def database_url(tmp_path: Any) -> str:
+def database_url(sqlite_url: str) -> str:
     """SQLite alone: what an endpoint asks of a database is tested on both elsewhere."""
-    from recommender.adapters.database import migrate, open_database
-
-    url = f"sqlite:///{tmp_path / 'control.db'}"
-    engine = open_database(url)
-    migrate(engine)
-    engine.dispose()
-    return url
+    return sqlite_url
 
 
 @pytest.fixture

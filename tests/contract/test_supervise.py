@@ -7,11 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from event_load import wait_until
+from werkzeug.serving import make_server
 
 from processes import Up, descendants, is_running
 from recommender.adapters.child_process import start_child
@@ -27,7 +30,7 @@ from recommender.adapters.web_server import gunicorn_argv, metrics_environ
 from recommender.cli.run_commands import warn_without_proxy
 from recommender.config import Settings
 from recommender.errors import NotAllowedError, UnavailableError
-from recommender.supervise import ChildSpec, Supervisor, run_all
+from recommender.supervise import ChildSpec, Supervisor, _supervise, run_all
 
 SLEEP = ("sleep", "1000")
 
@@ -169,6 +172,29 @@ def test_children_get_their_own_variables(supervisor: Supervisor, tmp_path: Path
     assert (tmp_path / "said").read_text() == "hello\n"
     supervisor.stop()
     assert child.returncode == -signal.SIGTERM
+
+
+def test_what_begins_when_all_is_ready_comes_to_its_end(
+    supervisor: Supervisor, home_settings: Settings
+) -> None:
+    stop, done = threading.Event(), []
+
+    def settle(_settings: Settings) -> None:
+        stop.set()
+        time.sleep(0.3)  # the work that must not be cut off
+        done.append("settled")
+
+    def answer(_environ: object, start: Callable[[str, list[tuple[str, str]]], object]) -> list:
+        start("200 OK", [])
+        return []
+
+    with make_server(home_settings.host, home_settings.port, answer) as web:
+        thread = threading.Thread(target=web.serve_forever)
+        thread.start()
+        _supervise(supervisor, home_settings, stop, settle)
+        assert done == ["settled"]
+        web.shutdown()
+        thread.join()
 
 
 def test_a_taken_port_is_one_clear_line(home_settings: Settings) -> None:

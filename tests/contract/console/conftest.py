@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -11,7 +10,6 @@ from pages import EMAIL, NOW, PASSWORD, STARTS_ON, log_in
 from werkzeug.serving import make_server
 
 from money_world import CONTRACT
-from recommender.adapters.database import migrate, open_database
 from recommender.bootstrap import Services
 from recommender.records import Shop
 from recommender.shops.accounts import add_user
@@ -21,13 +19,9 @@ from world import Clock
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """Pages read what `settle` and `measure` store; their tests cover both databases."""
-    url = f"sqlite:///{tmp_path / 'control.db'}"
-    engine = open_database(url)
-    migrate(engine)
-    engine.dispose()
-    return url
+    return sqlite_url
 
 
 @pytest.fixture

@@ -1,18 +1,18 @@
 import contextlib
 import datetime as dt
 import json
-import socket
 import subprocess
 import urllib.request
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
+from processes import free_port
 from recommender import tables
 from recommender.bootstrap import Services, bootstrap
 from recommender.config import Settings
@@ -97,7 +97,7 @@ def test_the_sample_alters_no_line() -> None:
 def test_the_storefront_is_served_one_port_above(tmp_path: Path) -> None:
     from recommender.cli.demo_commands import storefront_child
 
-    port = free_ports()
+    port = free_port()
     settings = Settings.from_environ(
         {"RECOMMENDER_HOME": str(tmp_path), "RECOMMENDER_PORT": str(port)}
     )
@@ -110,16 +110,6 @@ def test_the_storefront_is_served_one_port_above(tmp_path: Path) -> None:
     finally:
         child.terminate()
         assert child.wait(20) == 0
-
-
-def free_ports() -> int:
-    """Return a port that is free together with the next one."""
-    for port in range(20_000, 30_000, 2):
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for one in (port, port + 1):
-                stack.enter_context(closing(socket.create_server(("127.0.0.1", one))))
-            return port
-    raise AssertionError("no two neighbouring ports are free")
 
 
 def answer_of(url: str, child: "subprocess.Popen[bytes]") -> bytes:
@@ -143,8 +133,17 @@ def counts(services: Services) -> dict[str, int]:
         }
 
 
-@pytest.mark.slow
-def test_the_demo_is_loaded_once_and_kept(tmp_path: Path) -> None:
+def write_part_of_the_sample(path: Path) -> Path:
+    """Write every eighth order; the browser tests load the whole sample."""
+    lines = pq.read_table(SAMPLE)
+    last_digits = pc.cast(pc.utf8_slice_codeunits(lines["Invoice"], -3), pa.int32())
+    pq.write_table(lines.filter(pc.equal(pc.bit_wise_and(last_digits, 7), 0)), path)
+    return path
+
+
+def test_the_demo_is_loaded_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = write_part_of_the_sample(tmp_path / "part.parquet")
+    monkeypatch.setattr("recommender.demo.load.SAMPLE", part)
     told: list[str] = []
     services = make_services(tmp_path)
     notes = prepare_demo(services, tell=told.append, n_visitors=2_000)
