@@ -91,19 +91,33 @@ def postgres_database(postgres_server: str) -> str:
     """URL of a migrated database; each test leaves it empty."""
     engine = open_database(postgres_server)
     migrate(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(_KEEP)
     engine.dispose()
     return postgres_server
 
 
+_KEEP = """
+DO $$ DECLARE name text; BEGIN
+  -- What the migrations themselves have written.
+  CREATE SCHEMA kept;
+  FOR name IN SELECT quote_ident(tablename) FROM pg_tables
+    WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+  LOOP EXECUTE 'CREATE TABLE kept.' || name || ' AS SELECT * FROM ' || name; END LOOP;
+END $$
+"""
 _EMPTY = """
-DO $$ DECLARE name regclass; BEGIN
+DO $$ DECLARE name text; BEGIN
   PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid();
   -- Neither foreign keys nor triggers have a say.
   SET LOCAL session_replication_role = replica;
   FOR name IN SELECT quote_ident(tablename) FROM pg_tables
     WHERE schemaname = 'public' AND tablename <> 'alembic_version'
-  LOOP EXECUTE 'DELETE FROM ' || name; END LOOP;
+  LOOP
+    EXECUTE 'DELETE FROM ' || name;
+    EXECUTE 'INSERT INTO ' || name || ' SELECT * FROM kept.' || name;
+  END LOOP;
   PERFORM setval(quote_ident(sequencename)::regclass, start_value, false)
     FROM pg_sequences WHERE schemaname = 'public';
 END $$

@@ -43,7 +43,8 @@ def look_up(client: "redis.Redis", commands: Sequence[Command]) -> list[Any]:
     if connection is not None and connection.pid == os.getpid():
         with contextlib.suppress(redis.ConnectionError):
             return _replies(connection, commands)
-    connection = _OWN.by_pool[pool] = pool.make_connection()
+    # The pool counts those that it makes itself, and threads come and go.
+    connection = _OWN.by_pool[pool] = pool.connection_class(**pool.connection_kwargs)
     return _replies(connection, commands)
 
 

@@ -57,10 +57,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: object) -> Iterator[s
         yield url
         return
     server = request.getfixturevalue("postgres_server")
-    template = request.getfixturevalue("postgres_template")
     name = f"border_{uuid.uuid4().hex[:12]}"
     owner = server.replace("/postgres?", f"/{name}?")
-    administer(server, f"CREATE DATABASE {name} TEMPLATE {template}", f"CREATE ROLE {name} LOGIN")
+    administer(server, f"CREATE DATABASE {name}", f"CREATE ROLE {name} LOGIN")
+    migrated = open_database(owner)
+    migrate(migrated)
+    migrated.dispose()
     moves = [f"ALTER TABLE {table} OWNER TO {name}" for table in tables.metadata.tables]
     administer(owner, *moves)
     yield owner.replace("postgres@", f"{name}@", 1)

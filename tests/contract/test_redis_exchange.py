@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 import redis
 
+from processes import wait_until
 from recommender.adapters.redis_exchange import GroupedExchange, exchange, look_up
 
 
@@ -42,6 +43,18 @@ def test_a_look_up_that_was_refused_leaves_no_reply_behind(client: redis.Redis) 
     gone = redis.Redis.from_url("unix:///no/such/socket")
     with pytest.raises(redis.ConnectionError):
         look_up(gone, [("GET", "text")])
+
+
+def test_threads_that_come_and_go_may_look_up_for_ever(redis_url: str) -> None:
+    client = redis.Redis.from_url(redis_url, protocol=2, max_connections=2)
+    found: list[object] = []
+    for _ in range(4):
+        thread = threading.Thread(target=lambda: found.append(look_up(client, [("PING",)])))
+        thread.start()
+        thread.join()
+    assert found == [[b"PONG"]] * 4
+    # What they opened is closed with them; the other connection is the fixture's.
+    wait_until(lambda: len(client.client_list()) <= 2)
 
 
 def test_exchanges_of_threads_get_their_own_replies(client: redis.Redis) -> None:

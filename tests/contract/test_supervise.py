@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from recommender.adapters.web_server import gunicorn_argv, metrics_environ
 from recommender.cli.run_commands import warn_without_proxy
 from recommender.config import Settings
 from recommender.errors import NotAllowedError, UnavailableError
-from recommender.supervise import ChildSpec, Supervisor, _supervise, run_all
+from recommender.supervise import ChildSpec, Supervisor, _Readiness, run_all
 
 SLEEP = ("sleep", "1000")
 
@@ -174,14 +173,11 @@ def test_children_get_their_own_variables(supervisor: Supervisor, tmp_path: Path
     assert child.returncode == -signal.SIGTERM
 
 
-def test_what_begins_when_all_is_ready_comes_to_its_end(
-    supervisor: Supervisor, home_settings: Settings
-) -> None:
-    stop, done = threading.Event(), []
+def test_what_begins_when_all_is_ready_comes_to_its_end(home_settings: Settings) -> None:
+    may_end, done = threading.Event(), []
 
     def settle(_settings: Settings) -> None:
-        stop.set()
-        time.sleep(0.3)  # the work that must not be cut off
+        may_end.wait()
         done.append("settled")
 
     def answer(_environ: object, start: Callable[[str, list[tuple[str, str]]], object]) -> list:
@@ -191,7 +187,12 @@ def test_what_begins_when_all_is_ready_comes_to_its_end(
     with make_server(home_settings.host, home_settings.port, answer) as web:
         thread = threading.Thread(target=web.serve_forever)
         thread.start()
-        _supervise(supervisor, home_settings, stop, settle)
+        ready = _Readiness(home_settings, settle)
+        ready.look()
+        assert ready.reached
+        assert not done
+        threading.Timer(0.1, may_end.set).start()
+        ready.finish()
         assert done == ["settled"]
         web.shutdown()
         thread.join()
