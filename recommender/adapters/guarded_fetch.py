@@ -96,7 +96,7 @@ class GuardedFetch:
                     return response.headers.get("Location", "")
                 if response.status != 200:
                     raise _not_fetched(f"{parts.hostname} answered with status {response.status}")
-                self._copy(response, target)
+                self._copy(response, target, deadline)
         finally:
             alarm.cancel()
             connection.close()
@@ -104,9 +104,14 @@ class GuardedFetch:
             raise _not_fetched("it took too long")
         return None
 
-    def _copy(self, response: http.client.HTTPResponse, target: BinaryIO) -> None:
+    def _copy(
+        self, response: http.client.HTTPResponse, target: BinaryIO, deadline: float
+    ) -> None:
         size = 0
-        while chunk := response.read(_CHUNK):
+        # What has come is taken at once: a whole chunk of drops would take as long as they like.
+        while chunk := response.read1(_CHUNK):
+            if time.monotonic() >= deadline:
+                raise _not_fetched("it took too long")
             size += len(chunk)
             if size > self._max_bytes:
                 raise InvalidInputError(
