@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from recommender.records import Event
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     import pyarrow as pa
     from ibis.expr.types import Table
 
@@ -175,6 +177,10 @@ class EventLog(Protocol):
 
         Columns are those of `events.columns.EVENT_SCHEMA`.
         """
+        ...
+
+    def rows_by_day(self, shop_id: str) -> "dict[dt.date, int]":
+        """Return how many rows a shop's days have, copies included; column `day` of `events`."""
         ...
 
     def compact(self) -> None:
