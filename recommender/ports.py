@@ -270,6 +270,10 @@ class EventLog(Protocol):
         """Return how many rows the log has for each shop, copies included, without reading them."""
         ...
 
+    def rows_by_day(self, shop_id: str) -> dict[dt.date, int]:
+        """Return how many rows a shop's days have, copies included; column `day` of `events`."""
+        ...
+
     def compact(self) -> None:
         """Merge small files; safe beside readers and writers."""
         ...

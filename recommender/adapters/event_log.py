@@ -189,6 +189,20 @@ class DeltaEventLog:
         sums = files.group_by("partition.shop_id").aggregate([("num_records", "sum")])
         return {row["partition.shop_id"]: row["num_records_sum"] for row in sums.to_pylist()}
 
+    def rows_by_day(self, shop_id: str) -> dict[dt.date, int]:
+        """Return how many rows a shop's partitions have, copies included, without reading them.
+
+        Raises:
+            UnavailableError: The log cannot be read.
+        """
+        with self._lock, self._delta_errors():
+            log = self._refreshed()
+            if log is None:
+                return {}
+            files = _files(log).filter(pc.field("partition.shop_id") == shop_id)
+        sums = files.group_by("partition.day").aggregate([("num_records", "sum")])
+        return {row["partition.day"]: row["num_records_sum"] for row in sums.to_pylist()}
+
     def compact(self) -> None:
         """Merge small files and drop those that nothing has read for a day.
 

@@ -104,9 +104,7 @@ class GuardedFetch:
             raise _not_fetched("it took too long")
         return None
 
-    def _copy(
-        self, response: http.client.HTTPResponse, target: BinaryIO, deadline: float
-    ) -> None:
+    def _copy(self, response: http.client.HTTPResponse, target: BinaryIO, deadline: float) -> None:
         size = 0
         # What has come is taken at once: a whole chunk of drops would take as long as they like.
         while chunk := response.read1(_CHUNK):

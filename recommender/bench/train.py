@@ -41,13 +41,11 @@ class TrainPlan:
         quiet_seconds: How long slates are asked for without a training, before and after; 0
             leaves this part out.
         per_second: Slates asked for a second, meanwhile.
-        niceness: Of the training meanwhile; the service's scheduler has the same.
     """
 
     sizes: Sequence[int] = (100_000, 300_000, 1_000_000)
     quiet_seconds: float = 10.0
     per_second: float = 100.0
-    niceness: int = 0
 
 
 def bench_train(plan: TrainPlan, *, tell: world.Tell) -> dict[str, Any]:
@@ -135,7 +133,7 @@ def _serve_meanwhile(
         return drive(load)
 
     before = ask(plan.quiet_seconds)
-    training = TrainingProcess(services.settings, shop.shop_id, niceness=plan.niceness)
+    training = TrainingProcess(services.settings, shop.shop_id, in_background=True)
     during = [ask(_SLICE_SECONDS)]
     while training.is_running:
         during.append(ask(_SLICE_SECONDS))

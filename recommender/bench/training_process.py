@@ -41,15 +41,15 @@ class TrainingProcess:
     Args:
         settings: Where the shop lives.
         shop_id: The shop.
-        niceness: By how much the machine shall prefer other work.
+        in_background: Whether it gives way to everything else, as it does under the scheduler.
     """
 
-    def __init__(self, settings: Settings, shop_id: str, *, niceness: int = 0) -> None:
+    def __init__(self, settings: Settings, shop_id: str, *, in_background: bool = False) -> None:
         self._started = time.perf_counter()
         self._seconds = 0.0
         self._peak_kb = 0
         self._process = subprocess.Popen(
-            ["nice", "-n", str(niceness), *_TRAIN, "--shop", shop_id, "--json"],
+            [*_TRAIN, "--shop", shop_id, "--json", *(["--background"] if in_background else [])],
             env=settings.child_environ(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from recommender.cli.common import emit, json_option, make_progress
-from recommender.cli.run_commands import LOW_PRIORITY, compile_kernels
+from recommender.cli.run_commands import compile_kernels
 from recommender.telemetry import configure_logging
 
 Figures = Mapping[str, Any]
@@ -147,7 +147,7 @@ def train(sizes: tuple[int, ...], quiet_seconds: float, as_json: bool) -> None:
     """
     from recommender.bench.train import TrainPlan, bench_train
 
-    plan = TrainPlan(sizes=sizes, quiet_seconds=quiet_seconds, niceness=LOW_PRIORITY)
+    plan = TrainPlan(sizes=sizes, quiet_seconds=quiet_seconds)
     with _progress(2 * len(sizes) + 3) as tell:
         figures = bench_train(plan, tell=tell)
     _finish(figures, as_json, _train_text)

@@ -19,6 +19,7 @@ from recommender import tables
 from recommender.adapters.guarded_fetch import GuardedFetch
 from recommender.bootstrap import Services
 from recommender.catalog.feeds import Fetch, take_feed
+from recommender.cli.background import in_background, return_large_arrays
 from recommender.errors import InvalidInputError, NotFoundError, UnavailableError
 from recommender.events.erase import due_erasures
 from recommender.records import Shop
@@ -32,6 +33,7 @@ GROWTH_TO_RETRAIN = 4
 
 def run_schedule(services: Services, *, stop: threading.Event) -> None:
     """Run all jobs at their times until `stop` is set; waits for the one in hand."""
+    return_large_arrays()
     scheduler = BackgroundScheduler(
         timezone=dt.UTC,
         # One heavy job at a time; tidying the event log and refreshing other shops' models do not
@@ -197,7 +199,7 @@ def train_shop(services: Services, shop: Shop) -> None:
             now=services.now(),
         )
 
-    _attempt("train", shop.shop_id, _train)
+    _attempt("train", shop.shop_id, functools.partial(in_background, _train))
 
 
 class GrowthWatch:
@@ -239,7 +241,8 @@ class RefreshWatch:
         for shop in self._services.shops.all():
             rows = rows_by_shop.get(shop.shop_id, 0)
             if rows and rows != self._rows_known.get(shop.shop_id):
-                _attempt("refresh", shop.shop_id, functools.partial(self._refresh, shop, rows))
+                work = functools.partial(self._refresh, shop, rows)
+                _attempt("refresh", shop.shop_id, functools.partial(in_background, work))
 
     def _refresh(self, shop: Shop, rows: int) -> None:
         from recommender.training.refresh import refresh

@@ -1,11 +1,13 @@
 """`recommender train`: learn from the event log and publish."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from recommender.bootstrap import Services
+from recommender.cli.background import in_background, return_large_arrays
 from recommender.cli.common import emit, json_option, make_progress, make_services
 from recommender.errors import RecommenderError
 from recommender.records import Shop
@@ -17,21 +19,27 @@ _COLUMNS = ("recall@20", "ndcg@20", "mrr@20", "hit_rate@20", "tail_share@20", "c
 
 @click.command()
 @click.option("--shop", "shop_id", metavar="ID", help="Only this shop; otherwise all.")
+@click.option("--background", is_flag=True, help="Give way to everything else on the machine.")
 @json_option
-def train(shop_id: str | None, as_json: bool) -> None:
+def train(shop_id: str | None, background: bool, as_json: bool) -> None:
     """Train models: read, fit, evaluate, gate, publish.
 
     What is not good enough is kept, but not published; the reason is told.
     """
     services = make_services(service="train")
-    if shop_id:
-        results = [_train_one(services, services.shops.by_id(shop_id))]
-    else:
-        results = [_attempt(services, shop) for shop in services.shops.all()]
+    return_large_arrays()
+    work = functools.partial(_train_all, services, shop_id)
+    results = in_background(work) if background else work()
     emit({"shops": results}, as_json=as_json, text=lambda: _text(results))
     # A shop without events is no failure of a command that was asked to train all.
     if any(result["code"] not in ("", "nothing-to-learn") for result in results):
         raise click.exceptions.Exit(1)
+
+
+def _train_all(services: Services, shop_id: str | None) -> list[dict[str, Any]]:
+    if shop_id:
+        return [_train_one(services, services.shops.by_id(shop_id))]
+    return [_attempt(services, shop) for shop in services.shops.all()]
 
 
 def _attempt(services: Services, shop: Shop) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Must not know what is shown. Figures: `docs/decisions/0011`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ BUDGET = 1_000
 
 FINALISTS = 100
 """Items per item that are compared by all their features; the others by their rarest ones."""
+
+THREADS = 2
 
 _TOUCHED = np.float32(1e-30)
 """Marks a candidate before it has a score; too small to change an order."""
@@ -215,9 +218,13 @@ def _blocks(index: Arrays, n_items: int) -> Iterable[Block]:
         (n_items, len(index["tokens"])),
     )
     everyone = np.ones(n_items, np.bool_)
-    for first, last in row_blocks(n_items):
-        own = np.arange(first, last, dtype=np.int32)
-        yield nearest(index, vectors[first:last], everyone, own=own, k=K)
+
+    def block(rows: tuple[int, int]) -> Block:
+        own = np.arange(*rows, dtype=np.int32)
+        return nearest(index, vectors[slice(*rows)], everyone, own=own, k=K)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield from pool.map(block, row_blocks(n_items))
 
 
 def _described(

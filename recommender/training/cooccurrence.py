@@ -79,10 +79,10 @@ def walk_blocks(training_set: TrainingSet, settings: Settings) -> Iterator[Block
     """
     n_items = training_set.n_items
     lists = as_lists(follow_blocks(training_set, settings), n_items)
+    own = (lists["starts"], lists["ids"], lists["scores"])
+    sums = _row_sums(lists["starts"], lists["scores"], settings["walk_ids"])
     for first, end in row_blocks(n_items):
-        yield _walked(
-            lists["starts"], lists["ids"], lists["scores"], settings["walk_ids"], first, end
-        )
+        yield _walked(*own, sums, settings["walk_ids"], first, end)
 
 
 def _met(
@@ -175,14 +175,21 @@ def _met_rows(  # noqa: PLR0913, PLR0917 - a kernel takes arrays, not objects
 
 
 @njit(nogil=True, cache=True)
-def _walked(starts: Any, ids: Any, scores: Any, width: int, first: int, end: int) -> Block:
+def _row_sums(starts: Any, scores: Any, width: int) -> Any:
+    sums = np.zeros(len(starts) - 1, np.float32)
+    for item in range(len(sums)):
+        for at in range(starts[item], min(starts[item + 1], starts[item] + width)):
+            sums[item] += scores[at]
+    return sums
+
+
+@njit(nogil=True, cache=True)
+def _walked(
+    starts: Any, ids: Any, scores: Any, sums: Any, width: int, first: int, end: int
+) -> Block:
     n_items = len(starts) - 1
     row = np.zeros(n_items, np.float32)
     touched = np.empty(n_items, np.int32)
-    sums = np.zeros(n_items, np.float32)
-    for item in range(n_items):
-        for at in range(starts[item], min(starts[item + 1], starts[item] + width)):
-            sums[item] += scores[at]
     reached = np.zeros((end - first, K), np.int32)
     weights = np.zeros((end - first, K), np.float32)
     for item in range(first, end):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from recommender.training.board import top_places
@@ -169,6 +170,18 @@ def top_list(items: NDArray[np.int32], scores: NDArray[np.float32]) -> NDArray[n
     return top
 
 
+@njit(nogil=True, cache=True)
+def is_among(items: Any, targets: Any) -> Any:
+    """Tell of each item whether it is one of the targets, which are few."""
+    found = np.zeros(len(items), np.bool_)
+    for place in range(len(items)):
+        for target in targets:
+            if items[place] == target:
+                found[place] = True
+                break
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """How good lists are, probe by probe and on the whole.
@@ -207,7 +220,9 @@ def judge(
     if not probes:
         return Judgement(np.zeros(0), {})
     lists = lists[:, :cutoff]
-    hits = np.stack([np.isin(row, probe.targets) for row, probe in zip(lists, probes, strict=True)])
+    hits = np.stack(
+        [is_among(row, probe.targets) for row, probe in zip(lists, probes, strict=True)]
+    )
     ideal = np.minimum([len(probe.targets) for probe in probes], cutoff)
     gains = 1.0 / np.log2(np.arange(2, cutoff + 2))
     ndcg = (hits @ gains) / np.cumsum(gains)[ideal - 1]

@@ -12,12 +12,18 @@ import numpy as np
 import scipy.sparse as sp
 from numba import njit
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from recommender.training.board import Board
 from recommender.training.interactions import actor_item_matrix
-from recommender.training.neighbours import FADES, Block, K, NeighbourSource, largest_giver
+from recommender.training.neighbours import (
+    FADES,
+    Block,
+    K,
+    NeighbourSource,
+    keep_largest,
+    largest_giver,
+)
 from recommender.training.source import (
     Arrays,
     FadedPath,
@@ -32,6 +38,12 @@ PATH_ITEMS = 40
 
 HALF_LIFE_DAYS = 180.0
 ITERATIONS = 8
+ITERATIONS_ON = 4
+"""Enough where earlier factors are there to go on from."""
+
+ITERATIONS_TRIAL = 4
+"""Enough to see which settings are better."""
+
 ROWS_MAX = 100_000
 """Actors that factors are learned from, the ones with most items: the others say little."""
 
@@ -74,8 +86,15 @@ class FactorSource:
             training_set.interactions, training_set.kind_weights, half_life_days=HALF_LIFE_DAYS
         )
         taken.data = np.log1p(taken.data)
+        earlier = training_set.earlier.get(self.name, {}).get("factors")
         return {
-            "factors": fit_factors(_telling_rows(taken), settings, seed=seed),
+            "factors": fit_factors(
+                _telling_rows(taken),
+                settings,
+                seed=seed,
+                earlier=earlier,
+                iterations=ITERATIONS_TRIAL if training_set.is_trial else ITERATIONS,
+            ),
             "alpha": np.array([settings["alpha"]], np.float32),
         }
 
@@ -180,7 +199,14 @@ def _telling_rows(taken: sp.csr_matrix) -> sp.csr_matrix:
     return kept
 
 
-def fit_factors(taken: sp.csr_matrix, settings: Settings, *, seed: int) -> NDArray[np.float32]:
+def fit_factors(
+    taken: sp.csr_matrix,
+    settings: Settings,
+    *,
+    seed: int,
+    earlier: NDArray[np.float32] | None = None,
+    iterations: int = ITERATIONS,
+) -> NDArray[np.float32]:
     """Fit factors of the columns, made ready for `score_folded`.
 
     `implicit` knows one L2 for all rows; its solver is called for one band of rows after the
@@ -190,6 +216,8 @@ def fit_factors(taken: sp.csr_matrix, settings: Settings, *, seed: int) -> NDArr
     Args:
         taken: Rows × columns, weights around 1.
         settings: `factors`, `alpha`, `l2`.
+        earlier: What this returned for fewer rows, to go on from: `ITERATIONS_ON` then do.
+        iterations: Of both sides, from random factors.
 
     Returns:
         Shape (columns, factors), zeros for a column without entries.
@@ -204,17 +232,21 @@ def fit_factors(taken: sp.csr_matrix, settings: Settings, *, seed: int) -> NDArr
     columns = np.argsort(times, kind="stable")[np.count_nonzero(times == 0) :]
     confidences = taken[np.argsort(sizes, kind="stable")][:, columns].tocsr()
     confidences.data = 1.0 + settings["alpha"] * confidences.data
+    l2 = settings["l2"] * (float(np.median(sizes)) * settings["alpha"] + len(columns))
     rng = np.random.default_rng(seed)
     ours, theirs = (_initial(rng, n, n_factors) for n in confidences.shape)
+    if earlier is not None and earlier.shape == whole.shape:
+        known = _unwhitened(earlier[columns], l2)
+        theirs = np.where(np.any(known, axis=1, keepdims=True), known, theirs)
+        iterations = min(iterations, ITERATIONS_ON)
     # Its own threads and the ones of BLAS would fight: the library asks for one of the two.
     with threadpool_limits(1, "blas"):
         solver = AlternatingLeastSquares(factors=n_factors).solver
         by_row, by_column = (_banded(side, settings) for side in (confidences, confidences.T))
-        for _ in range(ITERATIONS):
+        for _ in range(iterations):
             _solve(solver, by_row, ours, theirs)
             _solve(solver, by_column, theirs, ours)
-        typical = float(np.median(sizes)) * settings["alpha"] + len(columns)
-        whole[columns] = _whitened(theirs, settings["l2"] * typical)
+        whole[columns] = _whitened(theirs, l2)
     return whole
 
 
@@ -251,11 +283,20 @@ def _solve(
 
 
 def _whitened(factors: NDArray[np.float32], l2: float) -> NDArray[np.float32]:
-    exact = factors.astype(np.float64)
-    gram = exact.T @ exact + l2 * np.eye(exact.shape[1])
-    lower = np.linalg.cholesky(gram)
-    white: NDArray[np.float64] = solve_triangular(lower, exact.T, lower=True)
-    return np.ascontiguousarray(white.T, np.float32)
+    gram = (factors.T @ factors).astype(np.float64) + l2 * np.eye(factors.shape[1])
+    inverse = np.linalg.inv(np.linalg.cholesky(gram)).T
+    return np.ascontiguousarray(factors @ inverse.astype(np.float32))
+
+
+def _unwhitened(white: NDArray[np.float32], l2: float) -> NDArray[np.float32]:
+    """Return factors that `_whitened` makes these of, up to a rotation.
+
+    With Z = Y L⁻ᵀ and LLᵀ = YᵀY + λI is ZᵀZ = I − λ(LᵀL)⁻¹, so that YYᵀ = λZ(I − ZᵀZ)⁻¹Zᵀ.
+    """
+    exact = white.astype(np.float64)
+    shares, axes = np.linalg.eigh(exact.T @ exact)
+    stretch = np.sqrt(l2 / np.maximum(1.0 - shares, 1e-6))
+    return np.ascontiguousarray((exact @ axes) * stretch, np.float32)
 
 
 def similar_blocks(training_set: TrainingSet, settings: Settings) -> Iterator[Block]:
@@ -293,14 +334,22 @@ def _largest(nearest: sp.csr_matrix) -> Block:
     """Return the rows of a sparse matrix as lists, best first, without the diagonal."""
     ids = np.zeros((nearest.shape[0], K), np.int32)
     scores = np.zeros((nearest.shape[0], K), np.float32)
-    for item in range(nearest.shape[0]):
-        own = slice(nearest.indptr[item], nearest.indptr[item + 1])
-        others = nearest.indices[own] != item
-        values, columns = nearest.data[own][others], nearest.indices[own][others]
-        order = np.lexsort((columns, -values))[:K]
-        ids[item, : len(order)] = columns[order]
-        scores[item, : len(order)] = values[order]
+    _keep_rows(nearest.indptr, nearest.indices, nearest.data, ids, scores)
     return ids, scores
+
+
+@njit(nogil=True, cache=True)
+def _keep_rows(starts: Any, columns: Any, values: Any, ids: Any, scores: Any) -> None:
+    row = np.zeros(len(ids), np.float32)
+    touched = np.empty(len(ids), np.int32)
+    for item in range(len(ids)):
+        n = 0
+        for at in range(starts[item], starts[item + 1]):
+            if columns[at] != item:
+                row[columns[at]] = values[at]
+                touched[n] = columns[at]
+                n += 1
+        keep_largest(row, touched, n, ids[item], scores[item])
 
 
 FACTORS = FactorSource()

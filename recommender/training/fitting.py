@@ -6,6 +6,7 @@ before that, and what serves is fitted on everything.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Any
@@ -27,10 +28,12 @@ from recommender.training.evaluation import (
     top_list,
     without_repeats,
 )
+from recommender.training.factors import FACTORS
 from recommender.training.interactions import Interactions
 from recommender.training.popularity import POPULAR, popularity
 from recommender.training.scoring import (
     ALL,
+    FIT_THREADS,
     SOURCES,
     ModelArrays,
     Scorer,
@@ -38,13 +41,16 @@ from recommender.training.scoring import (
     fit_sources,
     new_board,
 )
-from recommender.training.source import Settings, TrainingSet
+from recommender.training.source import Settings, Source, TrainingSet
 from recommender.training.tuning import choose_settings, score_alone
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.2
 VALIDATION_PROBES = 2_000
 TEST_PROBES = 2_000
+ALONE_PROBES = 500
+"""Of those, the ones that the sources alone are judged on beside the blend."""
+
 TASKS = ("path", "next", "basket")
 """What a blend is for: a visitor's path with what was met hidden, or allowed, or a cart."""
 
@@ -57,11 +63,16 @@ Probes = Mapping[str, Sequence[Probe]]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to fit and blend: all that a training chooses."""
+    """How to fit and blend: all that a training chooses.
+
+    Attributes:
+        learned: What may serve a later fit as a start, see `source.TrainingSet.earlier`.
+    """
 
     blends: Mapping[str, Blend]
     settings: Mapping[str, Settings]
     seed: int
+    learned: ModelArrays = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,7 @@ class Experience:
 
 def fit(training_set: TrainingSet, recipe: Recipe) -> ModelArrays:
     """Fit the arrays of all sources."""
+    training_set = replace(training_set, earlier=recipe.learned)
     return fit_sources(training_set, recipe.settings, seed=recipe.seed)
 
 
@@ -104,11 +116,13 @@ def learn_recipe(training_set: TrainingSet, probes: Probes, *, seed: int) -> Rec
     settings = choose_settings(training_set, probes, seed=seed)
     model = fit_sources(training_set, settings, seed=seed)
     tail = tail_items(training_set.interactions)
-    blends = {
-        task: learn_blend(score_probes(model, own, training_set.n_items), own, model, tail)
-        for task, own in probes.items()
-    }
-    return Recipe(blends, settings, seed)
+
+    def learn(own: Sequence[Probe]) -> Blend:
+        return learn_blend(score_probes(model, own, training_set.n_items), own, model, tail)
+
+    with ThreadPoolExecutor(FIT_THREADS) as pool:
+        blends = dict(zip(probes, pool.map(learn, probes.values()), strict=True))
+    return Recipe(blends, settings, seed, {FACTORS.name: model[FACTORS.name]})
 
 
 def unlearned_recipe(seed: int) -> Recipe:
@@ -172,13 +186,16 @@ def evaluate(training_set: TrainingSet, recipe: Recipe) -> Experience:
     probes = probes_since(
         training_set, since_seconds=cut_seconds, limit=TEST_PROBES, seed=recipe.seed
     )
-    for task, blend in recipe.blends.items():
-        if not probes[task]:
-            continue
-        bench = Bench(known.interactions, model, probes[task], blend)
-        experience.blend[task] = bench.blend()
-        experience.popular[task] = bench.source(POPULAR.name)
-        experience.metrics[task] = report(bench)
+    tasks = [task for task in recipe.blends if probes[task]]
+
+    def measure(task: str) -> tuple[Judgement, Judgement, dict[str, Any]]:
+        own = (known.interactions, model, probes[task], recipe.blends[task])
+        bench = Bench(*own, alone_limit=ALONE_PROBES)
+        return bench.blend(), bench.popular(), report(bench)
+
+    with ThreadPoolExecutor(FIT_THREADS) as pool:
+        for task, measured in zip(tasks, pool.map(measure, tasks), strict=True):
+            experience.blend[task], experience.popular[task], experience.metrics[task] = measured
     return experience
 
 
@@ -199,6 +216,7 @@ class Bench:
     Args:
         blend: The blend to judge beside its sources.
         cutoff: Length of the lists that counts.
+        alone_limit: Most probes, taken evenly, that sources are judged on; None takes all.
     """
 
     def __init__(
@@ -209,21 +227,23 @@ class Bench:
         blend: Blend,
         *,
         cutoff: int = CUTOFF,
+        alone_limit: int | None = None,
     ) -> None:
         self.default_dial = blend.dial
         self._probes = probes
+        self._asked_alone = probes[:: -(-len(probes) // (alone_limit or len(probes)))]
         self._model = model
         self._n_items = known.n_items
         self._tail = tail_items(known)
         self._n_known = int(np.count_nonzero(popularity(known)))
         self._cutoff = cutoff
-        self._alone = np.full((len(SOURCES), len(probes), CUTOFF), -1, np.int32)
+        self._alone = np.full((len(SOURCES), len(self._asked_alone), CUTOFF), -1, np.int32)
         self._blended: list[tuple[NDArray[np.int32], NDArray[np.float32]]] = []
         weights = blend.vector()
         # A slate asks only the sources that have weight, so the blend is judged on what they find.
         for scored in score_probes(model, probes, known.n_items, weights):
             self._blended.append((scored.items, weights @ scored.parts))
-        for place, scored in enumerate(score_probes(model, probes, known.n_items)):
+        for place, scored in enumerate(score_probes(model, self._asked_alone, known.n_items)):
             for row in range(len(SOURCES)):
                 self._alone[row, place] = top_list(scored.items, scored.parts[row])
 
@@ -238,12 +258,20 @@ class Bench:
             (row, source) for row, source in enumerate(SOURCES) if source.name == name
         )
         if source.proposes:
-            return self._judge(self._alone[row])
+            return self._judge(self._alone[row], self._asked_alone)
         everything = np.arange(self._n_items, dtype=np.int32)
-        alone = score_alone(
-            source, self._model[name], self._probes, repeat(everything), self._n_items
-        )
-        return self._judge(np.stack([top_list(scored.items, scored.parts[0]) for scored in alone]))
+        return self._judge_alone(source, self._asked_alone, repeat(everything))
+
+    def popular(self) -> Judgement:
+        """Judge recent popularity on all probes."""
+        return self._judge_alone(POPULAR, self._probes, repeat(np.zeros(0, np.int32)))
+
+    def _judge_alone(
+        self, source: Source, probes: Sequence[Probe], proposals: Iterable[NDArray[np.int32]]
+    ) -> Judgement:
+        alone = score_alone(source, self._model[source.name], probes, proposals, self._n_items)
+        lists = [top_list(scored.items, scored.parts[0]) for scored in alone]
+        return self._judge(np.stack(lists), probes)
 
     def blend(self, dial: float | None = None) -> Judgement:
         """Judge the blend at one setting of the tail dial, by default at its own."""
@@ -255,8 +283,9 @@ class Bench:
                     top_list(items, np.where(scores > 0, scores * discounts[items], trace[items]))
                     for items, scores in self._blended
                 ]
-            )
+            ),
+            self._probes,
         )
 
-    def _judge(self, lists: NDArray[np.int32]) -> Judgement:
-        return judge(lists, self._probes, self._tail, self._n_known, cutoff=self._cutoff)
+    def _judge(self, lists: NDArray[np.int32], probes: Sequence[Probe]) -> Judgement:
+        return judge(lists, probes, self._tail, self._n_known, cutoff=self._cutoff)

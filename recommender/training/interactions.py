@@ -4,7 +4,7 @@ In comes the shop's events as an Ibis table (DuckDB or Spark alike); out go inte
 an item vocabulary. Must not know which engine runs the expression, or what is learned.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -99,12 +99,15 @@ class Interactions:
         return self.rows(slice(0, int(np.searchsorted(self.at_seconds, at_seconds))))
 
 
-def interaction_lines(events: "Table") -> "Table":
+def interaction_lines(events: "Table", buyers: "Table | None" = None) -> "Table":
     """Return one row per step and item, oldest first, as an expression that nothing has run yet.
 
     Orders without a visitor take the one whom the browser's purchase event links to them. A
     visitor, or an unlinked event, counts once per item, day and kind: neither a reload nor a robot
     weighs more than a shopper.
+
+    Args:
+        buyers: As `order_buyers` gives them; None finds them among these events.
     """
     wanted = events.filter(events.type.isin([str(name) for name in _KINDS]))
     kinds = [(str(name), int(kind)) for name, kind in _KINDS.items()]
@@ -117,17 +120,21 @@ def interaction_lines(events: "Table") -> "Table":
         kind=wanted.type.cases(*kinds, else_=int(Kind.VIEW)).cast("int8"),
         item_id=wanted["items"].unnest()["item_id"],
     )
-    lines = _link_buyers(lines, events)
+    lines = _link_buyers(lines, order_buyers(events) if buyers is None else buyers)
     is_basket = (lines.kind == int(Kind.ORDER)) & (lines.order_id != "")
     lines = lines.mutate(step=is_basket.ifelse(lines.order_id, lines.event_id), basket=is_basket)
     return _once_a_day(lines).order_by("occurred_at", "step", "item_id", "kind")
 
 
-def _link_buyers(lines: "Table", events: "Table") -> "Table":
+def order_buyers(events: "Table") -> "Table":
+    """Return the `buyer` of each `order_id` that the browser told of, as an expression."""
     linking = events.filter(
         events.type == str(EventType.PURCHASE), events.order_id != "", events.visitor != ""
     )
-    buyers = linking.group_by("order_id").agg(buyer=linking.visitor.max())
+    return linking.group_by("order_id").agg(buyer=linking.visitor.max())
+
+
+def _link_buyers(lines: "Table", buyers: "Table") -> "Table":
     linked = lines.left_join(buyers, "order_id")
     unknown = (linked.visitor == "") & linked.buyer.notnull()
     return linked.mutate(visitor=unknown.ifelse(linked.buyer, linked.visitor)).select(
@@ -140,7 +147,7 @@ def _once_a_day(lines: "Table") -> "Table":
     import ibis
 
     actor: Column = (lines.visitor != "").ifelse(lines.visitor, lines.event_id)
-    day = lines.occurred_at.date().cast("string")
+    day = (lines.occurred_at.epoch_seconds() // DAY_SECONDS).cast("string")
     keyed = lines.mutate(scope=lines.basket.ifelse(lines.step, actor.concat("/", day)))
     place = ibis.row_number().over(
         group_by=[keyed.scope, keyed.kind, keyed.item_id],
@@ -154,16 +161,111 @@ def _once_a_day(lines: "Table") -> "Table":
 
 def index_lines(lines: "pa.Table") -> Interactions:
     """Number the text columns of executed `interaction_lines`, which are oldest first."""
-    ids, item = _vocabulary(lines["item_id"])
-    visitor_ids, visitor = _numbered(lines["visitor"])
-    visitor[_equals_empty(lines["visitor"])] = ANONYMOUS
-    kind = lines["kind"].to_numpy().astype(np.int8)
-    at_seconds = _unix_seconds(lines["occurred_at"])
-    step = _numbers(lines["step"])
-    session = _numbers(lines["session"])
-    session[_equals_empty(lines["session"])] = ANONYMOUS
+    return index_chunks([lines])
+
+
+def index_chunks(chunks: Iterable["pa.Table"]) -> Interactions:
+    """Number the text columns of several executed `interaction_lines`, one at a time.
+
+    An event lies in one chunk alone, an order, a session or a visitor's day may lie in several.
+
+    Args:
+        chunks: At least one. Each is numbered before the next is asked for, so that the texts of
+            one chunk are all that memory must hold.
+    """
+    numbered = [_numbered_chunk(chunk) for chunk in chunks]
+    at_us, kind = (np.concatenate([chunk[name] for chunk in numbered]) for name in ("at", "kind"))
+    order = np.argsort(at_us, kind="stable")
+    kind, at_seconds = kind[order], at_us[order] // 1_000_000
+    del at_us
+    ids, item = _vocabulary([chunk["item"] for chunk in numbered], order)
+    visitor_ids, visitor = _joined([chunk["visitor"] for chunk in numbered], order)
+    session = _joined([chunk["session"] for chunk in numbered], order)[1]
+    step = _joined_steps(numbered, order)
+    several = len(numbered) > 1
+    del numbered, order
     sequence = _sequences(visitor, session, kind == Kind.ORDER, step, at_seconds)
-    return Interactions(ids, item, visitor, kind, at_seconds, step, sequence, visitor_ids)
+    told = Interactions(ids, item, visitor, kind, at_seconds, step, sequence, visitor_ids)
+    return told.rows(_first_of_day(told)) if several else told
+
+
+def _numbered_chunk(lines: "pa.Table") -> dict[str, Any]:
+    """Return the columns of one chunk; texts as numbers beside their dictionary."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = lines["kind"].to_numpy().astype(np.int8)
+    is_order = pa.array(kind == Kind.ORDER)
+    step = lines["step"].combine_chunks()
+    return {
+        "kind": kind,
+        "at": _unix_microseconds(lines["occurred_at"]),
+        "item": lines["item_id"].combine_chunks().dictionary_encode(),
+        # What is empty has no number.
+        **{
+            name: pc.if_else(pc.equal(text, ""), None, text).dictionary_encode()
+            for name in ("visitor", "session")
+            for text in (lines[name].combine_chunks(),)
+        },
+        # The numbers of events are enough: none has a namesake in another chunk, as orders may.
+        "event": step.dictionary_encode().indices.to_numpy().astype(np.int32),
+        "order": pc.if_else(is_order, step, None).dictionary_encode(),
+    }
+
+
+def _joined(
+    columns: "Sequence[pa.DictionaryArray]", order: NDArray[np.intp]
+) -> tuple[NDArray[np.bytes_], NDArray[np.int32]]:
+    """Return the distinct texts in the order in which they first appear, and each row's number.
+
+    Args:
+        order: Rows of all columns together, as they shall stand.
+
+    Returns:
+        Texts as bytes; numbers in that order, -1 where there is no text.
+    """
+    import pyarrow as pa
+
+    whole = pa.chunked_array(columns).unify_dictionaries()
+    numbers = np.concatenate(
+        [chunk.indices.fill_null(-1).to_numpy().astype(np.int32) for chunk in whole.chunks]
+    )[order]
+    texts = np.array([text.encode() for text in whole.chunk(0).dictionary.to_pylist()], np.bytes_)
+    first = np.full(len(texts) + 1, len(numbers))
+    first[numbers[::-1]] = np.arange(len(numbers))[::-1]
+    appearance = np.argsort(first[:-1], kind="stable")
+    place = np.full(len(texts) + 1, -1, np.int32)
+    place[appearance] = np.arange(len(texts), dtype=np.int32)
+    return texts[appearance], place[numbers]
+
+
+def _joined_steps(
+    numbered: Sequence[Mapping[str, Any]], order: NDArray[np.intp]
+) -> NDArray[np.int32]:
+    """Number events and orders in one row of numbers."""
+    sizes = [int(chunk["event"].max(initial=-1)) + 1 for chunk in numbered]
+    before = np.cumsum([0, *sizes[:-1]])
+    columns = zip(numbered, before, strict=True)
+    event = np.concatenate([chunk["event"] + first for chunk, first in columns])[order]
+    ordered = _joined([chunk["order"] for chunk in numbered], order)[1]
+    return np.where(ordered < 0, event, sum(sizes) + ordered).astype(np.int32)
+
+
+def _first_of_day(told: Interactions) -> NDArray[np.bool_]:
+    """Tell which rows no earlier row repeats, see `interaction_lines`; chunks cannot know."""
+    scope = np.where(told.visitor == ANONYMOUS, told.step, told.visitor).astype(np.int64)
+    is_order = told.kind == Kind.ORDER
+    scope[is_order] = told.step[is_order]
+    day = np.where(is_order | (told.visitor == ANONYMOUS), 0, told.at_seconds // DAY_SECONDS)
+    what = told.item.astype(np.int64) * len(Kind) + told.kind
+    order = np.lexsort((what, day, scope, told.visitor == ANONYMOUS))
+    repeated = np.ones(len(order), bool)
+    for key in (what, day, scope, told.visitor == ANONYMOUS):
+        repeated[1:] &= key[order][1:] == key[order][:-1]
+    repeated[:1] = False
+    kept = np.empty(len(order), bool)
+    kept[order] = ~repeated
+    return kept
 
 
 def widened(interactions: Interactions, item_ids: NDArray[np.bytes_]) -> Interactions:
@@ -180,42 +282,25 @@ def widened(interactions: Interactions, item_ids: NDArray[np.bytes_]) -> Interac
     return replace(interactions, item_ids=vocabulary, item=place[interactions.item])
 
 
-def _vocabulary(column: "pa.ChunkedArray") -> tuple[NDArray[np.bytes_], NDArray[np.int32]]:
-    encoded = column.combine_chunks().dictionary_encode()
-    ids = np.array([text.as_py().encode() for text in encoded.dictionary], dtype=np.bytes_)
-    order = np.argsort(ids, kind="stable")
-    place = np.empty(len(ids), np.int32)
-    place[order] = np.arange(len(ids), dtype=np.int32)
-    return ids[order], place[encoded.indices.to_numpy()]
+def _vocabulary(
+    columns: "Sequence[pa.DictionaryArray]", order: NDArray[np.intp]
+) -> tuple[NDArray[np.bytes_], NDArray[np.int32]]:
+    """Return the distinct texts in ascending order, and each row's place among them."""
+    texts, numbers = _joined(columns, order)
+    ascending = np.argsort(texts, kind="stable")
+    place = np.empty(len(texts), np.int32)
+    place[ascending] = np.arange(len(texts), dtype=np.int32)
+    return texts[ascending], place[numbers]
 
 
-def _numbered(column: "pa.ChunkedArray") -> tuple[NDArray[np.bytes_], NDArray[np.int32]]:
-    """Number texts in the order in which they first appear."""
-    encoded = column.combine_chunks().dictionary_encode()
-    texts = np.array([text.encode() for text in encoded.dictionary.to_pylist()], np.bytes_)
-    return texts, encoded.indices.to_numpy().astype(np.int32)
-
-
-def _numbers(column: "pa.ChunkedArray") -> NDArray[np.int32]:
-    indices: NDArray[Any] = column.combine_chunks().dictionary_encode().indices.to_numpy()
-    return indices.astype(np.int32)
-
-
-def _unix_seconds(column: "pa.ChunkedArray") -> NDArray[np.int64]:
+def _unix_microseconds(column: "pa.ChunkedArray") -> NDArray[np.int64]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     # An engine would count from midnight of its session's time zone.
     instants = pc.cast(column, pa.timestamp("us", "UTC")).cast(pa.int64())
-    seconds: NDArray[np.int64] = instants.to_numpy() // 1_000_000
-    return seconds
-
-
-def _equals_empty(column: "pa.ChunkedArray") -> NDArray[np.bool_]:
-    import pyarrow.compute as pc
-
-    empty: NDArray[np.bool_] = pc.equal(column, "").to_numpy()
-    return empty
+    microseconds: NDArray[np.int64] = instants.to_numpy()
+    return microseconds
 
 
 def _sequences(

@@ -125,14 +125,29 @@ def _largest_givers(query: Any, arrays: Any, items: Any) -> Any:
 @njit(nogil=True, cache=True)
 def keep_largest(row: Any, touched: Any, n: int, ids: Any, scores: Any) -> None:
     """Write the largest of the touched entries of `row`, best first; ties go to the first item."""
-    values = np.empty(n, np.float32)
-    columns = np.sort(touched[:n])
-    for place in range(n):
-        values[place] = -row[columns[place]]
-    order = np.argsort(values, kind="mergesort")
-    for place in range(min(n, len(ids))):
+    columns = touched[:n]
+    if n > len(ids):
+        columns = _largest_columns(row, columns, len(ids))
+    columns = np.sort(columns)
+    order = np.argsort(-row[columns], kind="mergesort")
+    for place in range(len(columns)):
         ids[place] = columns[order[place]]
-        scores[place] = -values[order[place]]
+        scores[place] = row[columns[order[place]]]
+
+
+@njit(nogil=True, cache=True)
+def _largest_columns(row: Any, columns: Any, k: int) -> Any:
+    """Return the columns of the `k` largest entries; of equals those of the first items."""
+    floor = np.partition(row[columns], len(columns) - k)[len(columns) - k]
+    largest = np.empty(k, np.int32)
+    n = 0
+    for column in columns:
+        if row[column] > floor:
+            largest[n] = column
+            n += 1
+    ties = np.sort(columns[row[columns] == floor])
+    largest[n:] = ties[: k - n]
+    return largest
 
 
 @njit(nogil=True, cache=True)

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recommender.training.board import Scored, top_places
-from recommender.training.evaluation import CUTOFF, Probe
+from recommender.training.evaluation import CUTOFF, Probe, is_among
 
 KEPT_PER_SOURCE = 50
 """Best candidates of each source that are kept; nothing else can reach a list's top."""
@@ -47,7 +47,7 @@ class Questions:
             np.concatenate(items),
             np.concatenate(parts),
             np.concatenate(
-                [np.isin(own, probe.targets) for own, probe in zip(items, probes, strict=True)]
+                [is_among(own, probe.targets) for own, probe in zip(items, probes, strict=True)]
             ),
             np.concatenate([[0], np.cumsum([len(own) for own in items])]).astype(np.int64),
             gains[n_targets - 1],
@@ -77,9 +77,19 @@ class Questions:
 def _best_places(parts: NDArray[np.float32]) -> NDArray[np.intp]:
     if parts.shape[1] <= KEPT_PER_SOURCE:
         return np.arange(parts.shape[1])
-    floor = np.partition(parts, -KEPT_PER_SOURCE, axis=1)[:, -KEPT_PER_SOURCE]
-    best: NDArray[np.intp] = np.flatnonzero(((parts >= floor[:, None]) & (parts > 0)).any(axis=0))
+    best: NDArray[np.intp] = _kept(parts, KEPT_PER_SOURCE)
     return best
+
+
+@njit(nogil=True, cache=True)
+def _kept(parts: Any, n: int) -> Any:
+    kept = np.zeros(parts.shape[1], np.bool_)
+    for part in parts:
+        floor = np.partition(part, len(part) - n)[len(part) - n]
+        for place in range(len(part)):
+            if part[place] > 0 and part[place] >= floor:
+                kept[place] = True
+    return np.flatnonzero(kept)
 
 
 @njit(nogil=True, cache=True)

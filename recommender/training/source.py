@@ -121,11 +121,16 @@ class TrainingSet:
         content: What the catalogue says of the vocabulary, see `content.content_arrays`; empty
             where only events are known.
         kind_weights: What a view, a cart and an order of an item say of interest.
+        earlier: Arrays by source name that were learned from the older part of the same events,
+            under the same vocabulary; a source may go on from there. May be empty.
+        is_trial: Whether what is learned only serves to compare settings, and may be rough.
     """
 
     interactions: Interactions
     content: Arrays = field(default_factory=dict)
     kind_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    earlier: Mapping[str, Arrays] = field(default_factory=dict)
+    is_trial: bool = False
 
     @property
     def n_items(self) -> int:

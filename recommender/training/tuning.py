@@ -1,6 +1,7 @@
 """Choose each source's settings, with the same number of probes for all. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from recommender.training.board import Board, Scored
 from recommender.training.evaluation import Probe
 from recommender.training.questions import Questions
 from recommender.training.scoring import (
+    FIT_THREADS,
     SOURCES,
     ModelArrays,
     Scorer,
@@ -22,7 +24,7 @@ from recommender.training.source import Arrays, Settings, Source, TrainingSet
 TUNING_PROBES = 500
 """Probes of each task that judge a setting."""
 
-TUNING_INTERACTIONS = 400_000
+TUNING_INTERACTIONS = 200_000
 """Newest interactions that settings are tried on: beyond it they hardly change, and cost does."""
 
 PROBES_MIN = 100
@@ -45,45 +47,66 @@ def choose_settings(
     if not judged:
         return chosen
     newest = training_set.interactions.rows(slice(-TUNING_INTERACTIONS, None))
-    training_set = replace(training_set, interactions=newest)
+    training_set = replace(training_set, interactions=newest, is_trial=True)
+    # Shared by several sources; made once, before the threads want it.
+    _ = training_set.sequences, training_set.baskets
     model: dict[str, Arrays] = {}
-    for source in SOURCES:
-        trials = [
-            {**fit_trial, **query_trial}
-            for fit_trial in source.fit_trials
-            for query_trial in source.query_trials
-        ]
-        if len(trials) == 1:
-            chosen[source.name] = trials[0]
-            continue
-        chosen[source.name], model[source.name] = _best(source, training_set, judged, model, seed)
+    with ThreadPoolExecutor(FIT_THREADS) as pool:
+        # Those that score what others propose come last, but are the dearest to fit.
+        fits = {
+            source.name: pool.submit(_fits, source, training_set, seed)
+            for source in sorted(SOURCES, key=lambda source: source.proposes)
+        }
+
+        def choose(source: Source) -> tuple[str, Settings, Arrays]:
+            trials = fits.pop(source.name).result()
+            return source.name, *_best(source, trials, training_set, judged, model)
+
+        for proposes in (True, False):
+            asked = [source for source in SOURCES if source.proposes == proposes]
+            for name, settings, arrays in list(pool.map(choose, asked)):
+                chosen[name], model[name] = settings, arrays
     return chosen
+
+
+def _fits(source: Source, training_set: TrainingSet, seed: int) -> list[Arrays]:
+    return [source.fit(training_set, trial, seed=seed) for trial in source.fit_trials]
 
 
 def _best(
     source: Source,
+    fits: Sequence[Arrays],
     training_set: TrainingSet,
     judged: Mapping[str, Sequence[Probe]],
     model: ModelArrays,
-    seed: int,
 ) -> tuple[Settings, Arrays]:
+    """Choose the fit by the first numbers of the query, then those numbers with this fit."""
+    if len(fits) * len(source.query_trials) == 1:
+        return {**source.fit_trials[0], **source.query_trials[0]}, fits[0]
     proposals = {task: _proposals(source, model, own, training_set) for task, own in judged.items()}
-    trials: list[tuple[Settings, Arrays]] = []
-    reached: list[list[float]] = []
-    for fit_trial in source.fit_trials:
-        fitted = source.fit(training_set, fit_trial, seed=seed)
-        for query_trial in source.query_trials:
-            arrays = fitted | query_arrays(source, query_trial)
-            trials.append(({**fit_trial, **query_trial}, arrays))
-            reached.append(
-                [
-                    _ndcg(source, arrays, own, proposals[task], training_set.n_items)
-                    for task, own in judged.items()
-                ]
-            )
-    ndcg = np.array(reached)
-    # Each task relative to its own best: where repeats are allowed all figures are larger.
-    return trials[int((ndcg / np.maximum(ndcg.max(axis=0), 1e-12)).sum(axis=1).argmax())]
+
+    def reached(fit: Arrays, query_trial: Settings) -> list[float]:
+        arrays = {**fit, **query_arrays(source, query_trial)}
+        return [
+            _ndcg(source, arrays, own, proposals[task], training_set.n_items)
+            for task, own in judged.items()
+        ]
+
+    by_fit = [reached(fit, source.query_trials[0]) for fit in fits]
+    fit = _largest(by_fit)
+    others = [reached(fits[fit], query_trial) for query_trial in source.query_trials[1:]]
+    query_trial = source.query_trials[_largest([by_fit[fit], *others])]
+    arrays = {**fits[fit], **query_arrays(source, query_trial)}
+    return {**source.fit_trials[fit], **query_trial}, arrays
+
+
+def _largest(ndcg: Sequence[Sequence[float]]) -> int:
+    """Return which trial is best over all tasks.
+
+    Each task is seen relative to its own best: where repeats are allowed all figures are larger.
+    """
+    reached = np.array(ndcg)
+    return int((reached / np.maximum(reached.max(axis=0), 1e-12)).sum(axis=1).argmax())
 
 
 def _proposals(

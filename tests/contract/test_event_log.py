@@ -66,6 +66,7 @@ def test_an_empty_log_has_the_same_columns(event_log: DeltaEventLog) -> None:
         assert table.schema() == ibis.Schema.from_pyarrow(EVENT_SCHEMA)
         assert table.to_pyarrow().num_rows == 0
         assert event_log.rows_by_shop() == {}
+        assert event_log.rows_by_day("shop_a") == {}
         # A log that knows a position and no event is empty too.
         event_log.append([], "ingest", event_log.committed_position("ingest") + 1)
 
@@ -78,6 +79,9 @@ def test_a_shop_sees_only_its_own_events(event_log: DeltaEventLog) -> None:
         assert rows(event_log, shop_id) == {event.event_id: as_row(event) for event in pair}
     assert rows(event_log, "shop_c") == {}
     assert event_log.rows_by_shop() == dict.fromkeys(shops, 2)
+    for shop_id, pair in events.items():
+        assert event_log.rows_by_day(shop_id) == {pair[0].day: 2}
+    assert event_log.rows_by_day("shop_c") == {}
 
 
 def test_further_questions_run_on_the_table(event_log: DeltaEventLog) -> None:

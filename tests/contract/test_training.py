@@ -28,6 +28,7 @@ from recommender.events.visits import visits_of
 from recommender.records import Event, EventItem, EventType, Placement, Shop, Source, Stratum
 from recommender.serving.models import LoadedModels
 from recommender.serving.recommend import SlateRequest, recommend
+from recommender.training import read as read_module
 from recommender.training.artifact import ArtifactStore
 from recommender.training.interactions import (
     ANONYMOUS,
@@ -36,6 +37,7 @@ from recommender.training.interactions import (
     index_lines,
     interaction_lines,
 )
+from recommender.training.read import read_training_set
 from recommender.training.train import STEPS, TrainingReport, train
 
 A, B = GROUPS["a"], GROUPS["b"]
@@ -144,6 +146,27 @@ def test_reloads_count_once_a_day_but_baskets_stay_whole(event_log):
         kind: [item for item, found_kind, _ in rows(found) if found_kind == kind] for kind in Kind
     }
     assert counts == {Kind.VIEW: ["a", "a"], Kind.CART: [], Kind.ORDER: ["a", "a", "b"]}
+
+
+def test_days_read_one_by_one_make_the_same_as_all_at_once(event_log, monkeypatch):
+    """A link, a visitor, a session and an order's second telling lie days apart from the first."""
+    day = 24 * 3_600
+    told = [
+        event("s", EventType.PURCHASE, 10, "a", "b", visitor="v", order_id="o1"),
+        event("s", EventType.VIEW_ITEM, 20, "b", visitor="w", session="7"),
+        event("s", EventType.ORDER, day, "a", "c", order_id="o1"),
+        event("s", EventType.VIEW_ITEM, day + 5, "c", visitor="w", session="7"),
+        event("s", EventType.ADD_TO_CART, 2 * day, "b", visitor="v"),
+        event("s", EventType.ORDER, 3 * day, "c", order_id="o2"),
+    ]
+    whole = read(event_log, *told)
+    assert sorted(event_log.rows_by_day("s").values()) == [1, 1, 2, 2]
+    monkeypatch.setattr(read_module, "ROWS_PER_CHUNK", 1)
+    found = read_training_set("s", event_log=event_log, catalogue=()).interactions
+    assert rows(found) == rows(whole)
+    for name in ("item_ids", "visitor_ids", "at_seconds", "sequence"):
+        assert getattr(found, name).tolist() == getattr(whole, name).tolist()
+    assert read_training_set("other", event_log=event_log, catalogue=()).n_items == 0
 
 
 def test_the_expression_is_understood_by_spark_too():

@@ -4,6 +4,7 @@ import scipy.sparse as sp
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from planted import basket, interactions_of, two_groups, views
+from recommender.training import factors
 from recommender.training.board import Board
 from recommender.training.factors import (
     FACTORS,
@@ -61,6 +62,26 @@ def test_the_fold_in_solves_the_whole_system():
     score_folded(white, rows, extra, columns, part[:, None], 0)
     assert part[2:] == pytest.approx(np.maximum(factors[2:] @ visitor, 0), abs=1e-5)
     assert part[:2].tolist() == [-1, -1]
+
+
+def test_a_fit_goes_on_where_an_earlier_one_stopped(monkeypatch):
+    """Once settled, one more iteration changes little; one from random factors is far away."""
+    taken = small_matrix()
+    monkeypatch.setattr(factors, "ITERATIONS_ON", 1)
+    settled = fit_factors(taken, SETTINGS, seed=0, iterations=200)
+    on = fit_factors(taken, SETTINGS, seed=0, earlier=settled)
+    anew = fit_factors(taken, SETTINGS, seed=0, iterations=1)
+    # Factors may turn; what items say of each other may not.
+    away = [np.abs(found @ found.T - settled @ settled.T).max() for found in (on, anew)]
+    assert away[0] < away[1] / 5
+
+
+def test_factors_that_do_not_fit_are_no_start():
+    taken, narrow = small_matrix(), {**SETTINGS, "factors": 4}
+    earlier = fit_factors(taken, narrow, seed=0)
+    assert np.array_equal(
+        fit_factors(taken, SETTINGS, seed=0, earlier=earlier), fit_factors(taken, SETTINGS, seed=0)
+    )
 
 
 def test_contributions_add_up_to_the_score(arrays):

@@ -141,6 +141,16 @@ def test_what_is_measured_is_what_is_ranked(halved, recipe, task, dial):
     assert found.ndcg.tolist() == pytest.approx(expected.ndcg.tolist())
 
 
+def test_sources_alone_may_be_judged_on_fewer_probes_than_the_blend(halved, recipe):
+    known, model, probes = halved
+    own, blend = probes["next"], recipe.blends["next"]
+    all_of_them = Bench(known.interactions, model, own, blend)
+    few = Bench(known.interactions, model, own, blend, alone_limit=len(own) // 2)
+    assert few.blend().ndcg.tolist() == all_of_them.blend().ndcg.tolist()
+    assert few.popular().ndcg.tolist() == all_of_them.source("popular").ndcg.tolist()
+    assert few.source("follows").ndcg.tolist() == all_of_them.source("follows").ndcg[::2].tolist()
+
+
 def test_a_list_never_holds_what_is_hidden(halved, recipe):
     known, model, probes = halved
     for task in ("path", "basket"):

@@ -10,6 +10,7 @@ from recommender.training.interactions import (
     DAY_SECONDS,
     Kind,
     actor_item_matrix,
+    index_chunks,
     index_lines,
 )
 
@@ -114,6 +115,38 @@ def test_numbers_do_not_depend_on_how_the_engine_cut_the_column(n):
         _columns(index_lines(lines)), _columns(index_lines(pieces)), strict=True
     ):
         assert np.array_equal(left, right)
+
+
+def test_chunks_are_read_as_one_whole():
+    """Visitors, sessions and orders go on from one chunk to the next; the order is that of time."""
+    first = views("v", "a", "b", session="7") + basket("o1", "w", "c", at=120)
+    second = views("v", "d", at=180, session="7") + basket("o2", "w", "a", at=60)
+    whole = interactions_of(sorted(first + second, key=lambda line: line[5]))
+    found = index_chunks(map(lines_of, (first, second)))
+    assert found.item_ids.tolist() == whole.item_ids.tolist()
+    assert found.visitor_ids.tolist() == whole.visitor_ids.tolist()
+    for name in ("item", "visitor", "kind", "at_seconds"):
+        assert getattr(found, name).tolist() == getattr(whole, name).tolist()
+    assert sequences(found) == sequences(whole) == [["a", "b", "d"], ["a", "c"]]
+
+
+def test_what_one_chunk_told_already_is_not_told_again():
+    """A view of one day may lie in two chunks, and so may an order: told by shop and browser."""
+    first = views("v", "a", "b") + basket("o", "v", "a", at=300)
+    second = views("v", "a", at=600) + basket("o", "v", "a", "b", at=700) + views("", "a", at=800)
+    later = views("v", "a", at=DAY_SECONDS)
+    found = index_chunks(map(lines_of, (first, second, later)))
+    told = list(zip(found.kind.tolist(), found.at_seconds - found.at_seconds[0], strict=True))
+    # Views of a and b (a minute apart), the order of a, b of the same order, a stranger, next day.
+    assert told == [
+        (Kind.VIEW, 0),
+        (Kind.VIEW, 60),
+        (Kind.ORDER, 300),
+        (Kind.ORDER, 700),
+        (Kind.VIEW, 800),
+        (Kind.VIEW, DAY_SECONDS),
+    ]
+    assert found.step[2] == found.step[3]
 
 
 def _columns(interactions):
