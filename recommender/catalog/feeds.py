@@ -14,8 +14,6 @@ from typing import Any, BinaryIO
 import sqlalchemy as sa
 
 from recommender import tables
-from recommender.catalog.feed_files import read_feed, unpack_feed
-from recommender.catalog.load_items import load_rows
 from recommender.errors import InvalidInputError, NotFoundError, RecommenderError
 from recommender.ports import HotState
 from recommender.records import Shop
@@ -189,6 +187,10 @@ def _load(
     fetch: Fetch,
     now: dt.datetime,
 ) -> dict[str, Any]:
+    # Web workers only take feeds, and save the libraries that read them.
+    from recommender.catalog.feed_files import read_feed, unpack_feed
+    from recommender.catalog.load_items import load_rows
+
     with tempfile.TemporaryDirectory(prefix="feed-") as folder:
         packed, plain = Path(folder) / "packed", Path(folder) / "plain"
         with packed.open("w+b") as source, plain.open("wb") as target:

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-import ibis
-import pyarrow as pa
-
 from recommender.events.link_keys import CART, CHECKOUT, EMAIL, link_name
 from recommender.records import EventType, Source
 
@@ -102,6 +99,10 @@ def sightings(events: "Table", orders: Iterable[LinkableOrder]) -> dict[str, lis
         events: The shop's event log.
         orders: Orders whose visitor is asked for.
     """
+    # Web workers read what was found, and save these libraries.
+    import ibis
+    import pyarrow as pa
+
     wanted = sorted({key for order in orders if not order.visitor for _, key in order.keys})
     if not wanted:
         return {}

@@ -9,7 +9,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +26,13 @@ from recommender.events.order_exports import (
     read_export,
 )
 from recommender.events.order_fold import IMPORTED_REVISION
+from recommender.events.reconciliations import DifferenceKind
 from recommender.events.record_order import record_facts
 from recommender.ports import EventStream
 from recommender.records import OrderFact, OrderKind, Shop, Source
 
 MOST_LISTED = 500
 _CHUNK = 5_000
-
-
-class DifferenceKind(StrEnum):
-    """In what the two lists differ."""
-
-    MISSING_HERE = "missing-here"
-    MISSING_THERE = "missing-there"
-    OTHER_AMOUNT = "other-amount"
-    OTHER_DATE = "other-date"
-    REFUND_MISSING_HERE = "refund-missing-here"
-    REFUND_MISSING_THERE = "refund-missing-there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,21 +127,6 @@ def record_missing(
         fact = _fact(told, shop, now)
         recorded += bool(record_facts([fact], database=database, stream=stream).new)
     return recorded
-
-
-def read_reconciliations(
-    shop_id: str, *, database: sa.Engine, limit: int = 10
-) -> list[dict[str, Any]]:
-    """Return the newest comparisons, newest first: the columns of `reconciliations`."""
-    columns = tables.reconciliations.c
-    query = (
-        sa.select(tables.reconciliations)
-        .where(columns.shop_id == shop_id)
-        .order_by(columns.finished_at.desc(), columns.reconciliation_id)
-        .limit(limit)
-    )
-    with database.connect() as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def as_json(outcome: Reconciliation) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from recommender.billing import wording
 from recommender.errors import InvalidInputError
 from recommender.events.link_orders import LinkReport, read_link_report
 from recommender.events.order_links import LinkedBy
-from recommender.events.reconcile import DifferenceKind, read_reconciliations
+from recommender.events.reconciliations import DifferenceKind, read_reconciliations
 from recommender.records import Shop
 from recommender.shops.webhooks import (
     ItemField,

@@ -20,7 +20,8 @@ from recommender.events.load_history import load_orders
 from recommender.events.order_links import LinkedBy
 from recommender.events.orders import parse_order, parse_refund
 from recommender.events.parsing import parse_events
-from recommender.events.reconcile import read_reconciliations, reconcile, record_missing
+from recommender.events.reconcile import reconcile, record_missing
+from recommender.events.reconciliations import read_reconciliations
 from recommender.events.record_order import record_facts
 from recommender.records import Event, EventType, OrderFact, Shop
 

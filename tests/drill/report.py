@@ -76,8 +76,9 @@ def _summary(executed: Sequence[Result], seed: int, long: bool, seconds: float) 
 
 
 def _machine() -> str:
+    release, _, _ = platform.release().partition("-")
     return (
-        f"Machine: {platform.system()} {platform.release().partition("-")[0]}, Python {sys.version.split()[0]}. "
+        f"Machine: {platform.system()} {release}, Python {sys.version.split()[0]}. "
         "`SIGKILL` leaves what the kernel holds: nothing here proves survival of a power cut "
         "(`docs/decisions/0003` says how commits are synced)."
     )
