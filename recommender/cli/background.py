@@ -11,15 +11,12 @@ T = TypeVar("T")
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 _LARGE_BYTES = 1 << 20
+_NICEST = 19
 
 
 def in_background(work: Callable[[], T]) -> T:
-    """Do some work on what the processors have left over, and return what it returns.
-
-    Niceness alone is not enough: a shopper's request would still wait for a turn of milliseconds
-    to end. Where the system knows idle work (Linux), the request interrupts it at once.
-    """
-    # A thread of its own, as nobody but root may take the policy back; its threads inherit it.
+    """Do some work on what the processors have left over, and return what it returns."""
+    # A thread of its own, as nobody but root may take this back; its threads inherit it.
     with ThreadPoolExecutor(1, initializer=_give_way) as pool:
         return pool.submit(work).result()
 
@@ -36,7 +33,9 @@ def return_large_arrays() -> None:
 
 
 def _give_way() -> None:
-    if hasattr(os, "SCHED_IDLE"):
+    # Of this thread alone, on Linux. Idle work would wait no shorter, and starve on a busy machine.
+    os.nice(_NICEST)
+    if hasattr(os, "SCHED_BATCH"):
         # A sandbox may forbid it; then the work is merely less polite.
         with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
