@@ -15,14 +15,16 @@ from typing import Any
 from recommender.adapters.child_process import die_with_parent
 from recommender.config import Settings
 
-THREADS = 8
+# More of them wait for the interpreter, and for each other (docs/decisions/0012).
+THREADS = 4
 REQUEST_SECONDS = 30
 GRACEFUL_SECONDS = 10
 # The address line of a slate request may carry a whole cart.
 MAX_REQUEST_LINE_BYTES = 8190
 WORKER_READY = "X_RECOMMENDER_WORKER=ready"
 """What a worker tells the socket that `NOTIFY_SOCKET` names; systemd passes over it."""
-_M_TRIM_THRESHOLD, _M_ARENA_MAX = -1, -8
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_KEPT_BYTES, _LARGE_BYTES = 16 << 20, 4 << 20
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
@@ -100,12 +102,14 @@ def return_freed_memory() -> None:
     """Have the C library give freed memory back, where it is glibc.
 
     Otherwise every thread keeps a store of its own, and a worker of 100,000 items grows by
-    90 MB under load.
+    90 MB under load. What a few requests need is kept: giving it back and fetching it again for
+    each of them costs more than they do.
     """
     with contextlib.suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_ARENA_MAX, 2)
-        mallopt(_M_TRIM_THRESHOLD, 128 << 10)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def child_exit(_server: Any, worker: Any) -> None:
