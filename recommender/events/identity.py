@@ -56,14 +56,6 @@ def derived_event_id(occurred_at: dt.datetime, *parts: str) -> str:
     return str(uuid.UUID(int=(high << 64) | low))
 
 
-def id_instant(event_id: str) -> dt.datetime | None:
-    """Return the instant inside a UUIDv7, or None for any other UUID."""
-    milliseconds = _id_milliseconds(event_id)
-    if milliseconds is None:
-        return None
-    return dt.datetime.fromtimestamp(milliseconds / 1000, tz=dt.UTC)
-
-
 def partition_day(event_id: str, received_at: dt.datetime) -> dt.date:
     """Return the event-log partition of an event, the same for every resend of it.
 
