@@ -1,0 +1,14 @@
+"""Schema migration: slots placed from the console, previews."""
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
