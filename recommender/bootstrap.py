@@ -1,6 +1,7 @@
 """Composition root: the only place that picks implementations."""
 
 import datetime as dt
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,6 +75,7 @@ class Services:
         def warm_up_shop(shop_id: str, model: Model) -> None:
             shop = self.shops.by_id(shop_id)
             warm_up(shop, model, self.catalogues.get(shop_id), now=self.now())
+            gc.freeze()  # as at the start, see `wsgi`
 
         return LoadedModels(
             self.artifacts,

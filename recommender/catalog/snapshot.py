@@ -88,6 +88,8 @@ class CatalogueSnapshot:
 
         Costs their number when the change is recent and small, else the whole catalogue.
         """
+        if revision >= self.revision:
+            return ()
         if any(base == revision for base, _ in self._changes):
             ids = {one for base, ids in self._changes if base >= revision for one in ids}
             return [unpack(self._packed[item_id]) for item_id in ids]

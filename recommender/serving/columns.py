@@ -5,7 +5,7 @@ In come items; out go arrays by row of the vocabulary, which rules and slates re
 
 import itertools
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,12 @@ class Vocabulary:
         """Return the rows of the known ids in their order; unknown ones are left out."""
         places = self.places(list(item_ids))
         return places[places >= 0]
+
+    def lacking(self, item_ids: Iterable[str]) -> Iterator[str]:
+        """Yield the ids that are not in the vocabulary, in their order."""
+        ids = iter(item_ids)
+        while chunk := list(itertools.islice(ids, CHUNK)):
+            yield from itertools.compress(chunk, self.places(chunk) < 0)
 
     def places(self, item_ids: Sequence[str]) -> NDArray[np.int32]:
         """Return the row of each id, -1 for an unknown one."""

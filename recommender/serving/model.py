@@ -1,7 +1,7 @@
 """One artifact, ready to answer. Pure."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.errors import InconsistentError
 from recommender.ports import PathKind
+from recommender.records import Item
 from recommender.serving.boards import BOARDS
 from recommender.serving.newcomers import Newcomers
 from recommender.serving.rules import CatalogueView, Vocabulary
@@ -107,9 +108,18 @@ class Model:
         known, revision = self._newcomers
         catalogue = view.catalogue
         if revision < catalogue.revision:
-            known = known.with_changes(catalogue.changed_since(revision))
+            # At first only the ids are gone through: reading every item takes a second of the
+            # interpreter from the requests beside it.
+            changed = (
+                self._strangers(catalogue) if revision < 0 else catalogue.changed_since(revision)
+            )
+            known = known.with_changes(changed)
             self._newcomers = (known, catalogue.revision)
         return known
+
+    def _strangers(self, catalogue: CatalogueSnapshot) -> Iterator[Item]:
+        found = map(catalogue.get, self.vocabulary.lacking(catalogue))
+        return (item for item in found if item is not None)
 
     def look_ahead(self, now: dt.datetime) -> None:
         """Make what a rule's window, about to open or close, asks for, before a request does."""

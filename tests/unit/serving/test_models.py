@@ -1,6 +1,8 @@
 import datetime as dt
+import gc
 import os
 import threading
+import weakref
 from dataclasses import asdict
 from pathlib import Path
 
@@ -57,6 +59,19 @@ def test_a_new_artifact_is_swapped_in_warm(store, trained, models, front):
     model = models.get("shop")
     assert model.artifact_id == newer
     assert model._view.catalogue is front.catalogue
+
+
+def test_a_replaced_model_goes_without_the_collector(store, trained, models, front):
+    front.ask()
+    old = weakref.ref(models.get("shop"))
+    publish(store, trained)
+    gc.collect()
+    gc.disable()
+    try:
+        models.refresh()
+        assert old() is None, "web workers keep long-lived objects out of collections"
+    finally:
+        gc.enable()
 
 
 def test_each_look_makes_what_a_rule_about_to_begin_asks_for(store, shop):

@@ -8,6 +8,7 @@ import pytest
 
 from planted import catalogue_item, interactions_of, views
 from recommender.records import Item
+from recommender.serving import columns
 from recommender.serving import newcomers as newcomers_module
 from recommender.serving.columns import Vocabulary
 from recommender.serving.newcomers import SHRINKAGE, Newcomers
@@ -55,6 +56,12 @@ def test_known_items_are_no_newcomers() -> None:
         "n-mug",
         "n-hose",
     ]
+
+
+def test_a_vocabulary_tells_what_it_lacks_in_the_order_asked(monkeypatch) -> None:
+    monkeypatch.setattr(columns, "CHUNK", 2)
+    vocabulary = Vocabulary(np.array([b"a0", b"b0"]))
+    assert list(vocabulary.lacking(["z", "a0", "", "b0", "a00", "b"])) == ["z", "", "a00", "b"]
 
 
 def test_a_newcomer_scores_as_what_it_resembles() -> None:
