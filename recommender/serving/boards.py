@@ -1,7 +1,8 @@
 """Scratch space for requests, shared by all models of a process.
 
-A board is as large as a vocabulary has items times sources. One for each thread and model would
-outgrow the models themselves; requests at work at one time are few, so that they share a few.
+A board has room for every item of a vocabulary, but only what requests wrote on takes memory. Even
+so, one for each thread and model would be many; requests at work at one time are few, so that they
+share a few.
 """
 
 import contextlib
@@ -10,8 +11,8 @@ from collections.abc import Iterator
 from recommender.training.board import Board
 from recommender.training.scoring import new_board
 
-KEPT = 2
-"""Boards kept for the next requests; more are at work only in a crowd."""
+KEPT = 4
+"""Boards kept for the next requests, one for each thread of a web worker."""
 
 
 class Boards:
@@ -40,7 +41,7 @@ class Boards:
     @property
     def n_bytes(self) -> int:
         """Return the size of the boards that are not in use."""
-        return sum(board.parts.nbytes + board.touched.nbytes for board in list(self._free))
+        return sum(array.nbytes for board in list(self._free) for array in board.state)
 
 
 BOARDS = Boards()

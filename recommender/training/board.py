@@ -1,8 +1,8 @@
 """The board that sources write their scores on, and its kernels. Pure.
 
-One row a source, one column an item of the vocabulary; only the columns that a request touched
-are ever read or wiped, so that a request costs what its path costs, not what the shop's size
-does. Must not know what the scores mean.
+Every candidate of a request has a place, in the order in which sources name them, and all that is
+written of it stands there: a request costs what its path costs, not what the shop's size does,
+and what it reads fits into a processor's cache. Must not know what the scores mean.
 """
 
 from dataclasses import dataclass
@@ -56,39 +56,43 @@ class Board:
     """Scratch space of one thread; wiped by `take` and `rank`.
 
     Attributes:
-        parts: Scores, shape (n_items, n_sources), float32: what a request reads of an item lies
-            side by side.
-        touched: Columns in use, the first `count[0]` entries, int32.
-        is_touched: Whether a column is in use.
+        parts: Scores by place, shape (n_items, n_sources), float32; 0 from place `count[0]` on.
+        touched: Item in each place, the first `count[0]` entries, int32.
+        places: Place of each item, -1 for none, int32.
         count: Shape (1,), int64.
     """
 
-    __slots__ = ("_everywhere", "count", "is_touched", "parts", "touched")
+    __slots__ = ("_everywhere", "count", "parts", "places", "touched")
 
     def __init__(self, n_sources: int, n_items: int) -> None:
         self.parts = np.zeros((n_items, n_sources), np.float32)
         self.touched = np.zeros(n_items, np.int32)
-        self.is_touched = np.zeros(n_items, np.bool_)
+        self.places = np.full(n_items, -1, np.int32)
         self.count = np.zeros(1, np.int64)
         self._everywhere = np.ones(n_sources, np.float32)
 
     @property
     def state(self) -> tuple[NDArray[Any], ...]:
         """Return the board as kernels take it."""
-        return self.parts, self.touched, self.is_touched, self.count
+        return self.parts, self.touched, self.places, self.count
 
     @property
-    def columns(self) -> NDArray[np.int32]:
-        """Return the columns in use."""
+    def candidates(self) -> NDArray[np.int32]:
+        """Return the items that have a place, in the order of the places."""
         return self.touched[: self.count[0]]
+
+    @property
+    def written(self) -> NDArray[np.float32]:
+        """Return what is written of the candidates, shape (candidates, n_sources)."""
+        return self.parts[: self.count[0]]
 
     def touch(self, items: NDArray[np.int32]) -> None:
         """Make candidates of items whatever the sources say of them."""
-        touch(items, self.touched, self.is_touched, self.count)
+        touch(items, self.touched, self.places, self.count)
 
     def wipe(self) -> None:
         """Forget everything."""
-        self.is_touched[self.columns] = False
+        self.places[self.candidates] = -1
         _wipe(self.state)
 
     def take(
@@ -131,12 +135,12 @@ class Board:
 
 
 @njit(nogil=True, cache=True)
-def touch(items: Any, touched: Any, is_touched: Any, count: Any) -> None:
-    """Add columns to those in use."""
+def touch(items: Any, touched: Any, places: Any, count: Any) -> None:
+    """Give places to items that have none."""
     n = count[0]
     for item in items:
-        if not is_touched[item]:
-            is_touched[item] = True
+        if places[item] < 0:
+            places[item] = n
             touched[n] = item
             n += 1
     count[0] = n
@@ -153,77 +157,80 @@ def _lot(item: int) -> float:
 
 @njit(nogil=True, cache=True)
 def _take(board: Any, allowed: Any, hidden: Any, weights: Any) -> tuple[Any, Any]:
-    parts, touched, is_touched, count = board
-    items = _candidates(touched, is_touched, count, allowed, hidden)
+    parts, touched, places, count = board
+    items, kept = _candidates(touched, places, count, allowed, hidden)
     n, rows = len(items), np.flatnonzero(weights)
     taken = np.zeros((parts.shape[1], n), np.float32)
-    for place in range(n):
+    for at in range(n):
         for row in rows:
-            taken[row, place] = parts[items[place], row]
+            taken[row, at] = parts[kept[at], row]
     for row in rows:
         largest = taken[row].max() if n else np.float32(0)
         if largest > 0:
-            for place in range(n):
-                taken[row, place] *= (1 - TIE_SHARE * _lot(items[place])) / largest
+            for at in range(n):
+                taken[row, at] *= (1 - TIE_SHARE * _lot(items[at])) / largest
     _wipe(board)
     return items, taken
 
 
 @njit(nogil=True, cache=True)
 def _wipe(board: Any) -> None:
-    parts, touched, _, count = board
-    for place in range(count[0]):
-        parts[touched[place]] = 0
+    parts, _, _, count = board
+    parts[: count[0]] = 0
     count[0] = 0
 
 
 @njit(nogil=True, cache=True)
-def _candidates(touched: Any, is_touched: Any, count: Any, allowed: Any, hidden: Any) -> Any:
-    """Return the columns in use that may answer, and forget which were in use."""
+def _candidates(
+    touched: Any, places: Any, count: Any, allowed: Any, hidden: Any
+) -> tuple[Any, Any]:
+    """Return the candidates that may answer, and their places; take all places back."""
     for item in hidden:
-        is_touched[item] = False
+        places[item] = -1
     items = np.empty(count[0], np.int32)
+    kept = np.empty(count[0], np.int32)
     n = 0
     for place in range(count[0]):
         item = touched[place]
-        if is_touched[item] and allowed[item]:
+        if places[item] >= 0 and allowed[item]:
             items[n] = item
+            kept[n] = place
             n += 1
-        is_touched[item] = False
-    return items[:n]
+        places[item] = -1
+    return items[:n], kept[:n]
 
 
 @njit(nogil=True, cache=True)
 def _rank(
     board: Any, allowed: Any, hidden: Any, weights: Any, factors: Any, popularity: Any, n: int
 ) -> tuple[Any, Any, Any, Any]:
-    parts, touched, is_touched, count = board
-    items = _candidates(touched, is_touched, count, allowed, hidden)
+    parts, touched, places, count = board
+    items, kept = _candidates(touched, places, count, allowed, hidden)
     rows = np.flatnonzero(weights)
     largest = np.full(len(weights), _TINY, np.float32)
-    for item in items:
+    for place in kept:
         for row in rows:
-            largest[row] = max(largest[row], parts[item, row])
+            largest[row] = max(largest[row], parts[place, row])
     shares = weights / largest
     scores = np.empty(len(items), np.float32)
     tail, rules = factors
-    for place in range(len(items)):
-        item = items[place]
+    for at in range(len(items)):
+        item = items[at]
         score = np.float32(0)
         for row in rows:
-            score += shares[row] * parts[item, row]
+            score += shares[row] * parts[kept[at], row]
         score *= 1 - TIE_SHARE * _lot(item)
         if score > 0:
-            scores[place] = score * tail[item] * rules[item]
+            scores[at] = score * tail[item] * rules[item]
         else:
-            scores[place] = TRACE * popularity[item]
+            scores[at] = TRACE * popularity[item]
     best = np.empty(n, np.int64)
     best = best[: top_places(scores, 0, len(scores), best)]
     sources = np.full(len(best), -1, np.int64)
     for at in range(len(best)):
         most = np.float32(0)
         for row in rows:
-            part = shares[row] * parts[items[best[at]], row]
+            part = shares[row] * parts[kept[best[at]], row]
             if part > most:
                 most = part
                 sources[at] = row
@@ -253,15 +260,15 @@ def add_lists(
     items: Any, weights: Any, starts: Any, ids: Any, scores: Any, row: int, board: Any
 ) -> None:
     """Add each item's neighbour list, times its weight, to one row of a board."""
-    parts, touched, is_touched, count = board
+    parts, touched, places, count = board
     n = count[0]
-    for place in range(len(items)):
-        item = items[place]
+    for at in range(len(items)):
+        item = items[at]
         for entry in range(starts[item], starts[item + 1]):
             other = ids[entry]
-            if not is_touched[other]:
-                is_touched[other] = True
+            if places[other] < 0:
+                places[other] = n
                 touched[n] = other
                 n += 1
-            parts[other, row] += weights[place] * scores[entry]
+            parts[places[other], row] += weights[at] * scores[entry]
     count[0] = n

@@ -116,6 +116,6 @@ def _scored(lists: Arrays, probes_by_kind: Iterator[list[Probe]], n_items: int) 
     for probes in probes_by_kind:
         for kind, probe in enumerate(probes):
             SIMILAR.score(arrays, probe.query, board, kind)
-        items = board.columns[~np.isin(board.columns, probes[0].hidden)]
-        yield Scored(items, board.parts[items].T.copy())
+        shown = ~np.isin(board.candidates, probes[0].hidden)
+        yield Scored(board.candidates[shown], board.written[shown].T.copy())
         board.wipe()

@@ -135,8 +135,8 @@ def add_folded(query: Any, arrays: Any, board: Any, row: int) -> None:
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
-def score_folded(factors: Any, rows: Any, extra: Any, columns: Any, parts: Any, row: int) -> None:
-    """Write the scores of the columns, at least 0, for a visitor who met the rows.
+def score_folded(factors: Any, rows: Any, extra: Any, items: Any, parts: Any, row: int) -> None:
+    """Write the scores of items, at least 0, for a visitor who met the rows.
 
     With Z of `FactorSource` the fold-in becomes, by the Woodbury identity, a system as large as
     the path: x = Zᵀ(I + D Z Zᵀ)⁻¹ d with d the extra confidences, D = diag(d), and of Z the
@@ -145,6 +145,7 @@ def score_folded(factors: Any, rows: Any, extra: Any, columns: Any, parts: Any, 
     Args:
         rows: Vocabulary rows of the path.
         extra: Confidence beyond that of an item never met, float32.
+        items: Vocabulary rows of the candidates, in the order of their places.
         parts: Of a board.
     """
     n, n_factors = len(rows), factors.shape[1]
@@ -159,11 +160,11 @@ def score_folded(factors: Any, rows: Any, extra: Any, columns: Any, parts: Any, 
     for i in range(n):
         for f in range(n_factors):
             visitor[f] += known[i, f] * solved[i]
-    for column in columns:
+    for place in range(len(items)):
         score = np.float32(0)
         for f in range(n_factors):
-            score += factors[column, f] * visitor[f]
-        parts[column, row] = max(score, np.float32(0))
+            score += factors[items[place], f] * visitor[f]
+        parts[place, row] = max(score, np.float32(0))
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})

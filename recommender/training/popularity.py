@@ -59,10 +59,10 @@ class PopularSource:
 def add_popular(arrays: Any, board: Any, row: int) -> None:
     """Write the popularity of every candidate, and of the most popular items, on a board."""
     ids, recent = arrays
-    parts, touched, is_touched, count = board
-    touch(ids, touched, is_touched, count)
-    for column in touched[: count[0]]:
-        parts[column, row] = recent[column]
+    parts, touched, places, count = board
+    touch(ids, touched, places, count)
+    for place in range(count[0]):
+        parts[place, row] = recent[touched[place]]
 
 
 def popularity(

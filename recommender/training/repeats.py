@@ -75,12 +75,12 @@ class RepeatSource:
 def add_repeats(query: Any, arrays: Any, board: Any, row: int) -> None:
     """Write the path's own items on one row of a board."""
     fade, powers, rate = arrays
-    parts, touched, is_touched, count = board
+    parts, touched, places, count = board
     items, weights = fade_path(query, fade, PATH_ITEMS)
-    touch(items, touched, is_touched, count)
-    for place in range(len(items)):
-        item = items[place]
-        parts[item, row] = weights[place] ** powers[0] * rate[item] ** powers[1]
+    touch(items, touched, places, count)
+    for at in range(len(items)):
+        item = items[at]
+        parts[places[item], row] = weights[at] ** powers[0] * rate[item] ** powers[1]
 
 
 REPEATS = RepeatSource()

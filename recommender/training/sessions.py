@@ -129,7 +129,7 @@ def _newest_sessions(items: Any, number: Any, n_items: int) -> tuple[Any, Any, A
 def add_neighbours(query: Any, arrays: Any, board: Any, row: int) -> None:
     """Add what the sessions most like a path hold to one row of a board."""
     fade, nearest, starts, sessions, matches, session_starts, session_ids, idf = arrays
-    parts, touched, is_touched, count = board
+    parts, touched, places, count = board
     path, weights = fade_path(query, fade, PATH_ITEMS)
     met, likeness, match_of = _alike(path, weights, starts, sessions, matches, idf)
     n = count[0]
@@ -141,11 +141,11 @@ def add_neighbours(query: Any, arrays: Any, board: Any, row: int) -> None:
             if at == match:
                 continue
             item = session_ids[at]
-            if not is_touched[item]:
-                is_touched[item] = True
+            if places[item] < 0:
+                places[item] = n
                 touched[n] = item
                 n += 1
-            parts[item, row] += likeness[entry] * idf[item] * _nearness(at - match)
+            parts[places[item], row] += likeness[entry] * idf[item] * _nearness(at - match)
     count[0] = n
 
 

@@ -16,7 +16,7 @@ def test_requests_one_after_the_other_share_a_board() -> None:
         assert first.take(EVERYTHING, np.zeros(0, np.int32)).items.tolist() == [3]
     with boards.lend(5) as second:
         assert second is first, "a larger one serves a smaller shop"
-        assert second.columns.tolist() == []
+        assert second.candidates.tolist() == []
 
 
 def test_a_larger_shop_gets_a_larger_board() -> None:
@@ -34,7 +34,7 @@ def test_requests_at_the_same_time_do_not_share() -> None:
         lent = [stack.enter_context(boards.lend(8)) for _ in range(3)]
         assert len({id(board) for board in lent}) == 3
     kept = lent[:KEPT]
-    assert boards.n_bytes == sum(board.parts.nbytes + board.touched.nbytes for board in kept)
+    assert boards.n_bytes == sum(array.nbytes for board in kept for array in board.state)
 
 
 def test_what_an_error_left_behind_is_not_lent_again() -> None:
@@ -48,7 +48,7 @@ def test_what_an_error_left_behind_is_not_lent_again() -> None:
     with pytest.raises(RuntimeError):
         fail()
     with boards.lend(8) as board:
-        assert board.columns.tolist() == []
+        assert board.candidates.tolist() == []
 
 
 def test_threads_get_boards_of_their_own() -> None:

@@ -73,25 +73,26 @@ def test_a_board_answers_one_request_after_the_other_as_if_it_were_new(lists, re
         for item, parts in expected.items():
             assert found[item] == pytest.approx(parts, rel=2e-5)
         assert not board.parts.any()
-        assert not board.is_touched.any()
+        assert (board.places == -1).all()
         assert board.count[0] == 0
 
 
 def test_wiping_forgets_what_was_written():
     board = Board(2, N_ITEMS)
     board.touch(np.array([4, 2], np.int32))
-    board.parts[[4, 2], 1] = 3.0
+    board.written[:, 1] = 3.0
     board.wipe()
     assert not board.parts.any()
-    assert not board.is_touched.any()
-    assert board.columns.tolist() == []
+    assert (board.places == -1).all()
+    assert board.candidates.tolist() == []
 
 
-def test_columns_are_named_once_in_the_order_of_their_first_touch():
+def test_items_have_places_in_the_order_of_their_first_touch():
     board = Board(1, N_ITEMS)
     board.touch(np.array([4, 2, 4], np.int32))
     board.touch(np.array([2, 7], np.int32))
-    assert board.columns.tolist() == [4, 2, 7]
+    assert board.candidates.tolist() == [4, 2, 7]
+    assert board.places[[4, 2, 7, 0]].tolist() == [0, 1, 2, -1]
     assert board.take(np.ones(N_ITEMS, bool), np.zeros(0, np.int32)).items.tolist() == [4, 2, 7]
 
 
@@ -141,7 +142,7 @@ def test_the_rank_is_the_weighted_sum_times_the_factors(parts, weights, hidden, 
         )
     assert ranked.scores[ranked.best].tolist() == sorted(ranked.scores.tolist(), reverse=True)[:n]
     assert not board.parts.any()
-    assert not board.is_touched.any()
+    assert (board.places == -1).all()
 
 
 def test_what_no_source_knows_is_ordered_by_popularity():

@@ -36,13 +36,13 @@ def test_nobody_is_offered_the_most_popular_and_others_are_scored_beside_them():
     last = int(np.searchsorted(interactions.item_ids, b"last"))
     board = Board(1, interactions.n_items)
     POPULAR.score(arrays, Query.of([]), board, 0)
-    assert len(board.columns) == TOP
-    assert last not in board.columns, "of equals the first rows are taken"
-    assert board.parts[board.columns[0], 0] == 1
+    assert len(board.candidates) == TOP
+    assert last not in board.candidates, "of equals the first rows are taken"
+    assert board.written[0, 0] == 1
     board.wipe()
     board.touch(np.array([last], np.int32))
     POPULAR.score(arrays, Query.of([]), board, 0)
-    assert board.parts[last, 0] == pytest.approx(1 / 2)
+    assert board.written[board.places[last], 0] == pytest.approx(1 / 2)
 
 
 def test_popularity_has_no_reason_on_the_path():

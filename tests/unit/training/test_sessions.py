@@ -38,7 +38,8 @@ class Index:
     def scores(self, path):
         board = Board(1, len(self.names))
         SESSIONS.score(self.arrays, self.query(path), board, 0)
-        return {self.names[row]: float(board.parts[row, 0]) for row in board.columns}
+        scores = zip(board.candidates, board.written[:, 0], strict=True)
+        return {self.names[row]: float(score) for row, score in scores}
 
     def because(self, path, item):
         rows = np.array([self.names.index(item)], np.int32)
