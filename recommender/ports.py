@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from recommender.records import Event
@@ -259,10 +260,16 @@ class EventLog(Protocol):
         """
         ...
 
-    def events(self, shop_id: str) -> "Table":
+    def events(
+        self, shop_id: str, *, sealed: Mapping[dt.date, str] = MappingProxyType({})
+    ) -> "Table":
         """Return all events of a shop, each event id once, as an Ibis table.
 
         Columns are those of `events.columns.EVENT_SCHEMA`.
+
+        Args:
+            sealed: Layout of days as they were sealed; a day that still has it holds no copies,
+                and nobody need look for them.
         """
         ...
 

@@ -8,6 +8,11 @@ import datetime as dt
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from recommender.agreements import Contract, Phase, RateTier, Stratum
+
+# What stands elsewhere and travels beside these.
+__all__ = ["Contract", "Phase", "RateTier", "Stratum"]
+
 
 class EventType(StrEnum):
     """What a visitor did. GA4's names are ours where GA4 has a name."""
@@ -82,8 +87,8 @@ class Event:
         source: Who told us.
         items: Items concerned.
         placement: Where the slate stood, for slate events.
-        arm: Arm of the visitor, for exposures.
-        stratum: Stratum of the experiment, for exposures.
+        arm: Arm of the visitor: of exposures, and of what browsers tell; empty elsewhere.
+        stratum: Stratum of the experiment, where there is an arm.
         slate_id: Slate concerned.
         order_id: The shop's order number, for purchases and orders.
         search_term: What was searched.
@@ -207,48 +212,6 @@ class OrderFact:
     cart_key: str = ""
     checkout_key: str = ""
     email_key: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Contract:
-    """What shop and vendor agreed; a version is never edited once in use.
-
-    Attributes:
-        version: 1, 2, … within a shop.
-        starts_on: First day it governs, in the shop's time zone.
-        rate_bps: Vendor's share of proven incremental revenue, in basis points (1,000 = 10 %).
-        policy: `gated_midpoint` or `proven_minimum`.
-        cap_month_bps: Most a month may cost, in basis points of treated revenue.
-        cap_year_minor: Most a contract year may cost; 0 means no such cap.
-        order_cap_minor: Revenue of one order above this does not count, in either arm; 0
-            means no cap.
-        alpha_ppm: Error probability of the interval in parts per million (50,000 = 5 %).
-        n_star: Visitors at which the confidence sequence is tightest, fixed before the first
-            look.
-    """
-
-    shop_id: str
-    version: int
-    starts_on: dt.date
-    rate_bps: int
-    policy: str
-    cap_month_bps: int
-    cap_year_minor: int
-    order_cap_minor: int
-    alpha_ppm: int
-    n_star: int
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stratum:
-    """A stretch of the experiment with one salt and one treatment share."""
-
-    shop_id: str
-    stratum: int
-    salt: str
-    treatment_share_ppm: int
-    starts_at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,6 +381,9 @@ class DailySum:
         revenue_squares: Growth on this day of Σ over visitors of (revenue so far)², in
             minor units squared.
         converted: Visitors whose first order after exposure fell on this day.
+        covariate_minor: Σx over visitors first exposed on this day, where x is what a visitor
+            spent before the first exposure; so `covariate_squares`, Σx².
+        covariate_products: Growth on this day of Σ over visitors of x · (revenue so far).
     """
 
     day: dt.date
@@ -428,3 +394,6 @@ class DailySum:
     converted: int
     revenue_minor: int
     revenue_squares: int
+    covariate_minor: int = 0
+    covariate_squares: int = 0
+    covariate_products: int = 0

@@ -92,3 +92,8 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[st
     keys = [column.name for column in table.primary_key.columns]
     changed = {name: insert.excluded[name] for name in rows[0] if name not in keys}
     connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed), list(rows))
+
+
+def as_stored(column: "sa.ColumnElement[Any]") -> "sa.ColumnElement[Any]":
+    """Return a column of instants as the driver gives it, for `microseconds`."""
+    return sa.type_coerce(column, sa.types.NullType())

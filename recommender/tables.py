@@ -5,6 +5,13 @@ Migrations in `adapters/migrations` build exactly this (a test compares them).
 
 import sqlalchemy as sa
 
+from recommender.money_tables import (
+    buyers,
+    invoice_details,
+    legal_entities,
+    payments,
+    reminders,
+)
 from recommender.order_tables import (
     link_reports,
     order_conflicts,
@@ -30,8 +37,11 @@ from recommender.table_types import (
 __all__ = [
     "HugeInteger",
     "UtcInstant",
+    "buyers",
     "erasures",
     "insert_ignore",
+    "invoice_details",
+    "legal_entities",
     "link_reports",
     "merges",
     "metadata",
@@ -40,7 +50,9 @@ __all__ = [
     "order_faults",
     "order_outbox",
     "orders",
+    "payments",
     "reconciliations",
+    "reminders",
     "replies",
     "upsert",
     "webhook_secrets",
@@ -110,6 +122,7 @@ strata = sa.Table(
     sa.Column("salt", sa.String(64), nullable=False),
     sa.Column("treatment_share_ppm", sa.Integer, nullable=False),
     sa.Column("starts_at", UtcInstant, nullable=False),
+    sa.Column("phase", sa.String(20), nullable=False, server_default=""),
 )
 
 contracts = sa.Table(
@@ -126,6 +139,11 @@ contracts = sa.Table(
     sa.Column("alpha_ppm", sa.Integer, nullable=False),
     sa.Column("n_star", sa.BigInteger, nullable=False),
     sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("tiers", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("cap_year_bps", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("licence_month_minor", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("minimum_month_minor", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("vat_case", sa.String(20), nullable=False, server_default="by_country"),
 )
 
 users = sa.Table(
@@ -255,6 +273,9 @@ daily_sums = sa.Table(
     sa.Column("converted", sa.BigInteger, nullable=False),
     sa.Column("revenue_minor", sa.BigInteger, nullable=False),
     sa.Column("revenue_squares", HugeInteger, nullable=False),
+    sa.Column("covariate_minor", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("covariate_squares", HugeInteger, nullable=False, server_default="0"),
+    sa.Column("covariate_products", HugeInteger, nullable=False, server_default="0"),
 )
 
 behaviour = sa.Table(
@@ -277,6 +298,10 @@ statements = sa.Table(
     sa.Column("body", sa.JSON, nullable=False),
     sa.Column("body_sha256", sa.String(64), nullable=False),
     sa.Column("closed_at", UtcInstant, nullable=False),
+    # The part of the amount that counts against the cumulative target.
+    sa.Column("success_minor", sa.BigInteger, nullable=False, server_default="0"),
+    # Empty until the invoice is issued, then never changed; so all of these rows, by triggers.
+    sa.Column("invoice_number", sa.String(35), nullable=False, server_default=""),
 )
 
 invoice_series = sa.Table(
@@ -284,6 +309,8 @@ invoice_series = sa.Table(
     metadata,
     sa.Column("series", sa.String(20), primary_key=True),
     sa.Column("last_number", sa.BigInteger, nullable=False),
+    # No later number has an earlier date.
+    sa.Column("last_on", sa.Date),
 )
 
 invoices = sa.Table(
@@ -311,6 +338,29 @@ postings = sa.Table(
     sa.Column("amount_minor", sa.BigInteger, nullable=False),
     sa.Column("currency", sa.String(3), nullable=False),
     sa.Column("posted_at", UtcInstant, nullable=False),
+)
+
+# Every transaction of the books in one chain over all shops; `postings` holds the same by account.
+ledger = sa.Table(
+    "ledger",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("shop_id", sa.ForeignKey("shops.shop_id"), nullable=False),
+    sa.Column("at", UtcInstant, nullable=False),
+    sa.Column("transaction_id", sa.String(60), nullable=False, unique=True),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("postings", sa.JSON, nullable=False),
+    sa.Column("reference", sa.String(64), nullable=False),
+    sa.Column("previous_hash", sa.String(64), nullable=False),
+    sa.Column("entry_hash", sa.String(64), nullable=False),
+)
+
+ledger_end = sa.Table(
+    "ledger_end",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("entry_hash", sa.String(64), nullable=False),
 )
 
 feeds = sa.Table(

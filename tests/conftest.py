@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, sync_playwright
 
+from money_world import bill_to
 from processes import Up, descendants, free_port
 from recommender.adapters.database import migrate, open_database
 from recommender.adapters.embedded_server import running_server
@@ -180,7 +181,9 @@ def shop_order() -> ShopOrder:
 
 @pytest.fixture
 def new_shop(database: sa.Engine, shop_order: ShopOrder) -> NewShop:
-    return create_shop(shop_order, database=database, now=STARTED_AT)
+    created = create_shop(shop_order, database=database, now=STARTED_AT)
+    bill_to(created.shop_id, database)
+    return created
 
 
 @pytest.fixture

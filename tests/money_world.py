@@ -5,7 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import sqlalchemy as sa
+
 from recommender.billing.evidence import Billed, Evidence
+from recommender.billing.parties import put_buyer, put_entity
+from recommender.billing.vendor import VENDOR, Buyer
 from recommender.records import Arm, Contract, DailySum, Stratum
 
 START = dt.date(2027, 1, 1)
@@ -22,7 +26,25 @@ CONTRACT = Contract(
     n_star=10_000,
     currency="EUR",
 )
+BUYER = Buyer(
+    entity_id=VENDOR.entity_id,
+    name="Boutique d'Essai SARL",
+    address=("2 rue du Test",),
+    postcode="69001",
+    city="Lyon",
+    country="FR",
+    siren="732829320",
+    vat_number="FR44732829320",
+    email="compta@boutique.example",
+)
 STRATUM = Stratum("shop_1", 1, "5a17", 500_000, dt.datetime(2026, 12, 31, 23, tzinfo=dt.UTC))
+
+
+def bill_to(shop_id: str, database: sa.Engine, buyer: Buyer = BUYER) -> None:
+    """Let the demo's vendor bill a shop."""
+    told_at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    put_entity(VENDOR, database=database, now=told_at)
+    put_buyer(shop_id, buyer, database=database, now=told_at)
 
 
 def contract(**changes: Any) -> Contract:

@@ -7,7 +7,7 @@ the engine's own text forms: docs/sealed-days.md tells how anybody can compute i
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -39,6 +39,19 @@ def layouts(log: DeltaTable, shop_id: str) -> dict[dt.date, str]:
         day: hashlib.sha256("\n".join(path for _, path in group).encode()).hexdigest()
         for day, group in groupby(named, key=itemgetter(0))
     }
+
+
+def unchanged(log: DeltaTable, shop_id: str, sealed: Mapping[dt.date, str]) -> list[dt.date]:
+    """Return the days that lie in the one file which their sealing left or found."""
+    if not sealed:
+        return []
+    files = pa.table(log.get_add_actions(flatten=True))
+    own = files.filter(pc.equal(files["partition.shop_id"], shop_id))
+    counts = {
+        row["values"]: row["counts"] for row in own["partition.day"].value_counts().to_pylist()
+    }
+    known = layouts(log, shop_id)
+    return [day for day, layout in known.items() if sealed.get(day) == layout and counts[day] == 1]
 
 
 def merge_days(

@@ -9,8 +9,9 @@ stream.
 import contextlib
 import datetime as dt
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -162,11 +163,18 @@ class DeltaEventLog:
             crash_point("ingest-committed")
             self._sync(log)
 
-    def events(self, shop_id: str) -> "Table":
+    def events(
+        self, shop_id: str, *, sealed: Mapping[dt.date, str] = MappingProxyType({})
+    ) -> "Table":
         """Return all events of a shop as they are now, each event id once, as an Ibis table.
 
         Columns are those of `EVENT_SCHEMA`. The table belongs to the calling thread and can be
         read for a day; after that its files may be gone.
+
+        Args:
+            shop_id: The shop.
+            sealed: Layout of days as they were sealed: of such a day copies were removed, and as
+                long as it is the same one file there are none.
 
         Raises:
             UnavailableError: The log cannot be read.
@@ -174,10 +182,21 @@ class DeltaEventLog:
         with self._lock, self._delta_errors():
             backend = self._backend()
             log = self._refreshed()
-            source = NO_ROWS if log is None else self._source(log, shop_id, backend)
+            if log is None:
+                return self._rows(backend, NO_ROWS)
+            pure = event_days.unchanged(log, shop_id, sealed)
+            others = [day for day in event_days.layouts(log, shop_id) if day not in pure]
+            rows = self._rows(backend, self._source(log, shop_id, backend, others))
+            copy = ibis.row_number().over(group_by=_EVENT_KEY, order_by=_FIRST_RECEIVED)
+            once = rows.filter(copy == 0)
+            if not pure:
+                return once
+            return self._rows(backend, self._source(log, shop_id, backend, pure)).union(once)
+
+    @staticmethod
+    def _rows(backend: Any, source: str) -> "Table":
         rows: Table = backend.sql(f"SELECT {COLUMNS} FROM {source}", schema=_SCHEMA)  # noqa: S608
-        copy = ibis.row_number().over(group_by=_EVENT_KEY, order_by=_FIRST_RECEIVED)
-        return rows.filter(copy == 0)
+        return rows
 
     def rows_by_shop(self) -> dict[str, int]:
         """Return how many rows the log has for each shop, copies included, without reading them."""
@@ -341,15 +360,14 @@ class DeltaEventLog:
     def _days_source(self, log: DeltaTable, shop_id: str, days: Sequence[dt.date]) -> str:
         with self._lock:
             source = self._source(log, shop_id, self._backend(), days)
-        named = ", ".join(quoted(day.isoformat(), "'") for day in days)
-        return f"(SELECT {COLUMNS} FROM {source} WHERE day IN ({named}))"  # noqa: S608
+        return f"(SELECT {COLUMNS} FROM {source})"  # noqa: S608
 
     def _source(
         self, log: DeltaTable, shop_id: str, backend: Any, days: Sequence[dt.date] | None = None
     ) -> str:
         wanted = pc.field("partition.shop_id") == shop_id
         if days is not None:
-            wanted &= pc.field("partition.day").isin(days)
+            wanted &= pc.field("partition.day").isin(pa.array(days, pa.date32()))
         paths = _files(log).filter(wanted).column("path").to_pylist()
         if not paths:
             return NO_ROWS
@@ -358,13 +376,19 @@ class DeltaEventLog:
             name = f"lake_{shop_id}"
             dataset = log.to_pyarrow_dataset(file_pruning_predicate=[("shop_id", "=", shop_id)])
             backend.con.register(name, dataset)
-            return with_all_columns(quoted(name, '"'))
+            own = with_all_columns(quoted(name, '"'))
+            return own if days is None else _of_days(own, days)
         # Delta's paths are URLs: quoted once more than the names on disk.
         files = ", ".join(quoted(str(self._folder / unquote(path)), "'") for path in paths)
         return with_all_columns(
             f"read_parquet([{files}], hive_partitioning = true, union_by_name = true, "
             "hive_types = {'shop_id': VARCHAR, 'day': DATE})"
         )
+
+
+def _of_days(source: str, days: Sequence[dt.date]) -> str:
+    named = ", ".join(quoted(day.isoformat(), "'") for day in days)
+    return f"(SELECT * FROM {source} WHERE day IN ({named}))"  # noqa: S608
 
 
 def _evolved(log: DeltaTable) -> DeltaTable:

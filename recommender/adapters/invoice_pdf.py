@@ -1,19 +1,25 @@
-"""Invoice document → PDF with its own evidence inside, by WeasyPrint.
+"""Invoice document → PDF/A-3 with e-invoice and evidence inside, by WeasyPrint.
 
-Equal documents give equal bytes: all dates and the file's identifier come from the document.
+Equal documents give equal bytes: all dates and the file's identifier come from the document. Where
+the libraries that draw are missing, the same page becomes one HTML file with the same attachments.
 """
 
+import base64
 import contextlib
 import datetime as dt
+import io
+import re
 import sys
+import warnings
 from typing import Any
 
 import jinja2
 
-from recommender.billing import wording
-from recommender.billing.invoice import InvoiceDocument, InvoiceKind
+from recommender.adapters.invoice_view import invoice_view
+from recommender.billing.einvoice import EINVOICE_NAME
+from recommender.billing.invoice import InvoiceDocument
 from recommender.billing.verify import EVIDENCE_NAME, STATEMENT_NAME
-from recommender.errors import UnavailableError
+from recommender.telemetry import get_logger
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("recommender.adapters"),
@@ -22,162 +28,87 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ARMS = {"treatment": "With recommendations", "control": "Without (holdout)"}
-_BASES = {
-    "gated_midpoint": "The gain is counted midway between proven minimum and best estimate.",
-    "proven_minimum": "The gain is counted at its proven minimum.",
-}
-_SUMMED = ("visitors", "orders", "converted", "revenue_minor")
 
 
 def render_invoice(document: InvoiceDocument) -> bytes:
-    """Return the invoice as PDF, one A4 page with evidence and statement attached.
+    """Return the invoice as PDF/A-3b with e-invoice, evidence and statement attached.
 
-    Raises:
-        UnavailableError: WeasyPrint's system libraries are not installed.
+    Without WeasyPrint's system libraries it is one HTML file, and the log says what to install:
+    a month's close must not wait for a font.
     """
-    weasyprint = _weasyprint()
+    try:
+        weasyprint = _weasyprint()
+    except OSError as error:
+        get_logger().warning(
+            "invoice-without-pdf",
+            number=document.number,
+            reason=str(error),
+            install="libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-liberation",
+        )
+        return _html(document)
+    return _pdf(document, weasyprint)
+
+
+def _attachments(document: InvoiceDocument) -> list[tuple[str, str, str, bytes]]:
+    """Return name, type, PDF relationship and contents."""
+    return [
+        # Alternative: the same invoice in another form, as Factur-X wants it above BASIC WL.
+        (EINVOICE_NAME, "text/xml", "Alternative", document.xml),
+        (EVIDENCE_NAME, "text/csv", "Supplement", document.evidence_csv),
+        (STATEMENT_NAME, "application/json", "Supplement", document.statement_json),
+    ]
+
+
+def _pdf(document: InvoiceDocument, weasyprint: Any) -> bytes:
     issued_at = dt.datetime.combine(document.issued_on, dt.time.min, tzinfo=dt.UTC)
     attachments = [
         weasyprint.Attachment(
             string=contents,
             name=name,
-            description=description,
+            description=name,
             created=issued_at,
             modified=issued_at,
-            relationship="Supplement",
+            relationship=relationship,
         )
-        for name, contents, description in (
-            (EVIDENCE_NAME, document.evidence_csv, "Daily sums and terms the amount follows from"),
-            (STATEMENT_NAME, document.statement_json, "Statement of the month"),
-        )
+        for name, _, relationship, contents in _attachments(document)
     ]
-    page = _TEMPLATES.get_template("invoice.html").render(_view(document))
-    style = weasyprint.CSS(string=_TEMPLATES.get_template("invoice.css").render())
-    pdf: bytes = weasyprint.HTML(string=page).write_pdf(
-        stylesheets=[style],
-        attachments=attachments,
-        pdf_identifier=document.number.encode(),
-    )
+    metadata = _TEMPLATES.get_template("facturx.xmp").render(file_name=EINVOICE_NAME)
+    with warnings.catch_warnings():
+        # WeasyPrint leaves the file of its colour profile for the garbage collector to close.
+        warnings.simplefilter("ignore", ResourceWarning)
+        pdf: bytes = weasyprint.HTML(string=_page(document, links=[])).write_pdf(
+            attachments=attachments,
+            pdf_identifier=document.number.encode(),
+            pdf_variant="pdf/a-3b",
+            finisher=_tidy_up,
+            xmp_metadata=[io.BytesIO(metadata.encode())],
+        )
     return pdf
 
 
+def _tidy_up(_document: Any, pdf: Any) -> None:
+    """Leave one RDF block in the metadata, as XMP wants it, and name each attachment once."""
+    metadata = pdf.objects[int(pdf.catalog["Metadata"].split()[0])]
+    metadata.stream = [re.sub(rb"</rdf:RDF>\s*<rdf:RDF[^>]*>", b"", *metadata.stream)]
+    pdf.catalog["AF"][:] = dict.fromkeys(pdf.catalog["AF"])
+
+
+def _html(document: InvoiceDocument) -> bytes:
+    links = [
+        (name, f"data:{kind};base64,{base64.b64encode(contents).decode()}")
+        for name, kind, _, contents in _attachments(document)
+    ]
+    return _page(document, links=links).encode()
+
+
+def _page(document: InvoiceDocument, *, links: list[tuple[str, str]]) -> str:
+    style = _TEMPLATES.get_template("invoice.css").render()
+    view = invoice_view(document)
+    return _TEMPLATES.get_template("invoice.html").render(view, style=style, links=links)
+
+
 def _weasyprint() -> Any:
-    try:
-        # On a missing library WeasyPrint also prints advice, which is no command's result.
-        with contextlib.redirect_stdout(sys.stderr):
-            import weasyprint
-    except OSError as error:
-        raise UnavailableError(
-            "Invoices need the libraries of Pango: install the Debian packages libpango-1.0-0, "
-            f"libpangoft2-1.0-0, libharfbuzz-subset0 and fonts-liberation ({error})",
-            code="pdf-libraries-missing",
-        ) from error
+    # On a missing library WeasyPrint also prints advice, which is no command's result.
+    with contextlib.redirect_stdout(sys.stderr):
+        import weasyprint
     return weasyprint
-
-
-def _view(document: InvoiceDocument) -> dict[str, Any]:
-    """Return what the template prints: texts only."""
-    statement, currency = document.statement, document.currency
-    return {
-        "document": document,
-        "title": "Credit note" if document.kind is InvoiceKind.CREDIT_NOTE else "Invoice",
-        "issued_on": wording.day(document.issued_on),
-        "due_on": wording.day(document.due_on),
-        "service": wording.period(document.service_from, document.service_through),
-        "sentence": statement["sentence"],
-        "explanation": statement["explanation"],
-        "basis": _BASES[statement["contract"]["policy"]],
-        "lines": _lines(statement, currency),
-        "net": wording.amount(document.net_minor, currency),
-        "vat": wording.amount(document.vat_minor, currency),
-        "vat_rate": f"{document.vat_rate_bps / 100:g} %",
-        "gross": wording.amount(document.gross_minor, currency),
-        "fees": _fees(statement, currency),
-        "incremental": _incremental(statement, currency),
-        "groups": _groups(statement, currency),
-        "starts_on": wording.day(dt.date.fromisoformat(statement["contract"]["starts_on"])),
-        "hashes": (
-            ("Statement SHA-256", document.statement_sha256),
-            ("Evidence SHA-256", statement["evidence_sha256"]),
-            ("Assignment salt", ", ".join(stratum["salt"] for stratum in statement["strata"])),
-        ),
-    }
-
-
-def _lines(statement: dict[str, Any], currency: str) -> list[tuple[str, str]]:
-    bill, contract = statement["bill"], statement["contract"]
-    since = wording.day(dt.date.fromisoformat(contract["starts_on"]))
-    rate = f"{contract['rate_bps'] / 100:g} %"
-    lines = [
-        (f"Success fee, {rate} of the revenue gained since {since}", bill["target_minor"]),
-        ("Less fees billed before", -bill["billed_before_minor"]),
-    ]
-    if bill["left_minor"]:
-        lines.append(("Carried to later months by the contract's cap", -bill["left_minor"]))
-    return [(text, wording.amount(minor, currency)) for text, minor in lines]
-
-
-def _fees(statement: dict[str, Any], currency: str) -> list[tuple[str, str, str]]:
-    fees = statement["fees"]
-    return [
-        ("Our bill so far", wording.amount(fees["ours_minor"], currency), "this invoice included"),
-        (
-            "Proven minimum",
-            wording.amount(fees["proven_minimum_minor"], currency),
-            "fee on the interval's lower end",
-        ),
-        (
-            "Best estimate",
-            wording.amount(fees["best_estimate_minor"], currency),
-            "fee on the middle of the interval",
-        ),
-        (
-            "Last click",
-            wording.amount(fees["last_click_minor"], currency),
-            "what click attribution would charge",
-        ),
-    ]
-
-
-def _incremental(statement: dict[str, Any], currency: str) -> str:
-    """Return the additional revenue with its interval in words; empty without an estimate."""
-    estimate = statement["estimate"]
-    if estimate is None:
-        return ""
-    low, high = estimate["incremental_sequence_minor"]
-    return (
-        f"{wording.amount(estimate['incremental_minor'], currency)} additional revenue "
-        f"(between {wording.amount(low, currency)} and {wording.amount(high, currency)})"
-    )
-
-
-def _groups(statement: dict[str, Any], currency: str) -> list[dict[str, str]]:
-    """Sum the daily table up by stratum and group."""
-    sums: dict[tuple[int, str], dict[str, int]] = {}
-    for row in statement["daily"]:
-        total = sums.setdefault((row["stratum"], row["arm"]), dict.fromkeys(_SUMMED, 0))
-        for name in _SUMMED:
-            total[name] += row[name]
-    shares_ppm = {}
-    for stratum in statement["strata"]:
-        shares_ppm[stratum["stratum"], "treatment"] = stratum["treatment_share_ppm"]
-        shares_ppm[stratum["stratum"], "control"] = 1_000_000 - stratum["treatment_share_ppm"]
-    return [
-        {
-            "group": _ARMS[arm],
-            "share": f"{shares_ppm[number, arm] / 10_000:g} %",
-            "visitors": f"{total['visitors']:,}",
-            "buyers": f"{total['converted']:,}",
-            "orders": f"{total['orders']:,}",
-            "revenue": wording.amount(total["revenue_minor"], currency),
-            "per_visitor": _per_visitor(total, currency),
-        }
-        for (number, arm), total in sorted(sums.items(), reverse=True)
-    ]
-
-
-def _per_visitor(total: dict[str, int], currency: str) -> str:
-    if not total["visitors"]:
-        return "–"
-    return wording.amount(round(total["revenue_minor"] / total["visitors"]), currency)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from recommender import tables
 from recommender.billing.evidence import Billed
 from recommender.billing.months import parse_month
+from recommender.billing.terms import Term
 from recommender.errors import NotFoundError
 
 
@@ -72,17 +73,7 @@ def read_settlement(
 
 
 def _query(condition: sa.ColumnElement[bool]) -> "sa.Select[Any]":
-    statements, invoices = tables.statements, tables.invoices
-    same_month = sa.and_(
-        invoices.c.shop_id == statements.c.shop_id,
-        invoices.c.month == statements.c.month,
-        invoices.c.contract_version == statements.c.contract_version,
-    )
-    return (
-        sa.select(statements, invoices.c.number)
-        .select_from(statements.outerjoin(invoices, same_month))
-        .where(condition)
-    )
+    return sa.select(tables.statements).where(condition)
 
 
 def _settlement(row: "sa.Row[Any]") -> Settlement:
@@ -95,21 +86,45 @@ def _settlement(row: "sa.Row[Any]") -> Settlement:
         statement=row.body,
         statement_sha256=row.body_sha256,
         closed_at=row.closed_at,
-        invoice_number=row.number or "",
+        invoice_number=row.invoice_number,
     )
 
 
 def read_billed(
     connection: sa.Connection, shop_id: str, contract_version: int
 ) -> tuple[Billed, ...]:
-    """Return what the statements of a contract version charged, oldest first."""
+    """Return the success fees that a contract version's statements charged, oldest first."""
     rows = tables.statements.c
     found = connection.execute(
-        sa.select(rows.month, rows.amount_minor)
+        sa.select(rows.month, rows.success_minor)
         .where(rows.shop_id == shop_id, rows.contract_version == contract_version)
         .order_by(rows.month)
     )
-    return tuple(Billed(parse_month(row.month), row.amount_minor) for row in found)
+    return tuple(Billed(parse_month(row.month), row.success_minor) for row in found)
+
+
+def newest_month(connection: sa.Connection, shop_id: str) -> str:
+    """Return the newest closed month of a shop under any contract version; empty before one."""
+    rows = tables.statements.c
+    query = sa.select(sa.func.max(rows.month)).where(rows.shop_id == shop_id)
+    return connection.scalar(query) or ""
+
+
+def carried_into(connection: sa.Connection, term: Term) -> int:
+    """Return the success fee that the version before left open in its last statement.
+
+    Below 0 it is what was billed and is no longer due; 0 where no version came before.
+    """
+    if term.before is None:
+        return 0
+    rows = tables.statements.c
+    body = connection.scalar(
+        sa.select(rows.body)
+        .where(rows.shop_id == term.before.shop_id, rows.contract_version == term.before.version)
+        .order_by(rows.month.desc())
+        .limit(1)
+    )
+    return 0 if body is None else int(body["bill"]["left_minor"])
 
 
 def read_invoice_numbers(

@@ -1,5 +1,6 @@
-"""Double entry: what an invoice changes in the books. Pure."""
+"""Double entry: what an invoice or a payment changes in the books. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +14,7 @@ class Account(StrEnum):
     RECEIVABLE = "receivable"
     REVENUE = "revenue"
     VAT = "vat"
+    BANK = "bank"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,12 @@ def invoice_postings(document: InvoiceDocument) -> list[Posting]:
     return [posting for posting in postings if posting.amount_minor]
 
 
-def check_balance(postings: list[Posting]) -> None:
+def payment_postings(amount_minor: int) -> list[Posting]:
+    """Return the postings of money received; negative is money paid back."""
+    return [Posting(Account.BANK, amount_minor), Posting(Account.RECEIVABLE, -amount_minor)]
+
+
+def check_balance(postings: Sequence[Posting]) -> None:
     """Stop the money path unless debits and credits agree.
 
     Raises:

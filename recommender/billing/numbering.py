@@ -4,6 +4,8 @@ A transaction that fails gives its number back, because the counter's change fai
 transactions cannot hold the row at once, so no number comes twice.
 """
 
+import datetime as dt
+
 import sqlalchemy as sa
 
 from recommender import tables
@@ -33,3 +35,17 @@ def take_number(connection: sa.Connection, series: str) -> str:
         .returning(rows.c.last_number)
     ).scalar_one()
     return f"{series}-{number:06}"
+
+
+def date_of_number(connection: sa.Connection, series: str, on: dt.date) -> dt.date:
+    """Return the date for the next number of a locked series: never before the last one's.
+
+    A settlement that began before midnight may come to its number after one that began later.
+    """
+    rows = tables.invoice_series
+    last_on = connection.execute(
+        sa.select(rows.c.last_on).where(rows.c.series == series)
+    ).scalar_one()
+    date = on if last_on is None else max(on, last_on)
+    connection.execute(rows.update().where(rows.c.series == series).values(last_on=date))
+    return date

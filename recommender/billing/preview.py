@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from recommender.billing.archive import read_billed
+from recommender.billing.archive import carried_into, read_billed
 from recommender.billing.evidence import Evidence
 from recommender.billing.pricing import Bill, price
+from recommender.billing.terms import term_of
 from recommender.errors import NotFoundError
 from recommender.records import Shop
-from recommender.shops.registry import current_contract
+from recommender.shops.registry import read_contracts
 from recommender.uplift.days import local_day
 from recommender.uplift.stored import StoredMeasurement, read_measurement
 
@@ -36,12 +37,14 @@ def preview(shop: Shop, *, database: sa.Engine, now: dt.datetime) -> Preview | N
     """
     today = local_day(now, shop.timezone)
     try:
-        contract = current_contract(shop.shop_id, today, database=database)
+        term = term_of(read_contracts(shop.shop_id, database=database), today)
     except NotFoundError:
         return None
+    contract = term.contract
     with database.connect() as connection:
         measured = read_measurement(connection, shop.shop_id)
         billed = read_billed(connection, shop.shop_id, contract.version)
+        carried_minor = carried_into(connection, term)
     if measured is None:
         return None
     evidence = Evidence(
@@ -53,5 +56,8 @@ def preview(shop: Shop, *, database: sa.Engine, now: dt.datetime) -> Preview | N
         sums=tuple(row for row in measured.sums if contract.starts_on <= row.day <= today),
         billed=billed,
         last_click_minor=measured.last_click_minor,
+        frozen=measured.frozen,
+        ends_on=term.ends_on,
+        carried_minor=carried_minor,
     )
     return Preview(evidence=evidence, bill=price(evidence), measured=measured)

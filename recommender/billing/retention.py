@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from recommender import tables
-from recommender.billing.months import Month, month_of
+from recommender.billing.terms import last_month
 from recommender.crash_points import crash_point
 from recommender.errors import InvalidInputError
 from recommender.events.sealing import mark_dropped, seal_days
@@ -109,13 +109,7 @@ def _needed_from(shop: Shop, database: sa.Engine) -> dt.date | None:
         found = connection.execute(terms.order_by(contracts.version)).all()
         settled = {(row.contract_version, row.month) for row in connection.execute(closed)}
     for (version, starts_on), later in zip(found, [*found[1:], None], strict=False):
-        last = _last_month(starts_on, later.starts_on) if later else None
+        last = last_month(starts_on, later.starts_on) if later else None
         if later is None or (last is not None and (version, str(last)) not in settled):
             return day_start(starts_on, shop.timezone).date()
     return None
-
-
-def _last_month(starts_on: dt.date, next_starts_on: dt.date) -> Month | None:
-    """Return the last month whose last day a contract governs; None when there is none."""
-    month = month_of(next_starts_on.replace(day=1) - dt.timedelta(days=1))
-    return month if month.last_day >= starts_on else None

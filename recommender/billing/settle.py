@@ -11,25 +11,35 @@ import sqlalchemy as sa
 from recommender import tables
 from recommender.billing.archive import (
     Settlement,
+    carried_into,
+    newest_month,
     read_billed,
-    read_invoice_numbers,
     read_settlement,
 )
+from recommender.billing.book import book
 from recommender.billing.evidence import Evidence, SealedRevision
-from recommender.billing.invoice import InvoiceDocument, draft_invoice
+from recommender.billing.invoice import InvoiceDocument
+from recommender.billing.issue import draft_document, series_of, store_details
 from recommender.billing.ledger import invoice_postings
 from recommender.billing.months import Month, parse_month
-from recommender.billing.numbering import lock_series, take_number
+from recommender.billing.numbering import lock_series
+from recommender.billing.parties import Parties, read_parties
 from recommender.billing.pricing import price
+from recommender.billing.shown import shown_beside
 from recommender.billing.statement import build_statement, canonical_json, sha256
-from recommender.billing.vendor import VENDOR, Vendor
+from recommender.billing.terms import Term, last_month, term_of
 from recommender.crash_points import crash_point
-from recommender.errors import InvalidInputError, NotFoundError, UnavailableError
+from recommender.errors import (
+    InconsistentError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
 from recommender.events.sealing import seal_days
 from recommender.ports import EventLog
 from recommender.records import Contract, Shop
 from recommender.shops.audit import record_audit
-from recommender.shops.registry import current_contract
+from recommender.shops.registry import read_contracts
 from recommender.uplift.days import local_day, window
 from recommender.uplift.measure import collect
 from recommender.uplift.stored import Measurement
@@ -46,7 +56,6 @@ def settle(
     database: sa.Engine,
     render_invoice: RenderInvoice,
     now: dt.datetime,
-    vendor: Vendor = VENDOR,
 ) -> Settlement:
     """Close a month once; a second call returns what the first one stored.
 
@@ -59,31 +68,32 @@ def settle(
 
     Raises:
         InvalidInputError: The month is not over, lies before the contract, or a later month was
-            closed already.
+            closed already; or an invoice is due and nobody has told to whom it goes.
         UnavailableError: Database or renderer does not answer; try again.
     """
     closing = parse_month(month)
-    contract = _contract(shop, closing, database)
+    term = _term(shop, closing, database)
     if local_day(now, shop.timezone) <= closing.last_day:
         raise InvalidInputError(f"{closing} is not over yet", code="month-not-over")
     with database.connect() as connection:
-        known = _known(connection, shop, closing, contract)
+        known = _known(connection, closing, term)
+        parties = read_parties(connection, shop.shop_id)
     if known is not None:
         return known
-    measured, sealed = _measure_sealed(shop, closing, contract, event_log, database, now)
+    measured, sealed = _measure_sealed(shop, closing, term.contract, event_log, database, now)
     crash_point("settle-measured")
     with _transaction(database) as connection:
         # The series' row is also what keeps two settlements of one shop apart.
-        series = str(local_day(now, vendor.timezone).year)
+        series = series_of(parties.seller, now)
         lock_series(connection, series)
-        known = _known(connection, shop, closing, contract)
+        known = _known(connection, closing, term)
         if known is not None:
             return known
-        evidence = _evidence(connection, shop, closing, contract, measured, sealed)
+        evidence = _evidence(connection, shop, closing, term, measured, sealed)
         settlement = _store_statement(connection, shop, evidence, measured, now)
         if settlement.amount_minor:
             settlement = _store_invoice(
-                connection, shop, evidence, settlement, series, vendor=vendor, render=render_invoice
+                connection, shop, evidence, settlement, series, parties, render=render_invoice
             )
         # Last of all: the chain's end stays locked from here to the commit.
         record_audit(
@@ -97,9 +107,9 @@ def settle(
         return settlement
 
 
-def _contract(shop: Shop, month: Month, database: sa.Engine) -> Contract:
+def _term(shop: Shop, month: Month, database: sa.Engine) -> Term:
     try:
-        return current_contract(shop.shop_id, month.last_day, database=database)
+        return term_of(read_contracts(shop.shop_id, database=database), month.last_day)
     except NotFoundError as error:
         raise InvalidInputError(
             f"No contract of {shop.name} governs {month}", code="before-contract"
@@ -142,16 +152,22 @@ def _measure_sealed(
     )
 
 
-def _known(
-    connection: sa.Connection, shop: Shop, month: Month, contract: Contract
-) -> Settlement | None:
-    known = read_settlement(connection, shop.shop_id, str(month), contract.version)
+def _known(connection: sa.Connection, month: Month, term: Term) -> Settlement | None:
+    """Return the month if it is closed; make sure that it is the next one if it is not."""
+    contract, before = term.contract, term.before
+    known = read_settlement(connection, contract.shop_id, str(month), contract.version)
     if known is not None:
         return known
-    billed = read_billed(connection, shop.shop_id, contract.version)
-    if billed and billed[-1].month > month:
+    newest = newest_month(connection, contract.shop_id)
+    if newest > str(month):
         raise InvalidInputError(
-            f"{billed[-1].month} is closed already, and its statement covers {month}",
+            f"{newest} is closed already, and its statement covers {month}",
+            code="month-out-of-order",
+        )
+    ending = last_month(before.starts_on, contract.starts_on) if before else None
+    if ending is not None and newest < str(ending):
+        raise InvalidInputError(
+            f"Close {ending} first: the contract version before ends with it",
             code="month-out-of-order",
         )
     return None
@@ -166,13 +182,18 @@ def _transaction(database: sa.Engine) -> Iterator[sa.Connection]:
         raise UnavailableError(
             f"The database does not answer: {error.orig}", code="database-unavailable"
         ) from error
+    except sa.exc.IntegrityError as error:
+        # Under another series' lock: the year ended, or the seller was told, in between.
+        raise UnavailableError(
+            "The month is being closed elsewhere; ask again", code="being-settled"
+        ) from error
 
 
 def _evidence(
     connection: sa.Connection,
     shop: Shop,
     month: Month,
-    contract: Contract,
+    term: Term,
     measured: Measurement,
     sealed: tuple[SealedRevision, ...],
 ) -> Evidence:
@@ -182,12 +203,15 @@ def _evidence(
         shop_id=shop.shop_id,
         timezone=shop.timezone,
         through=month.last_day,
-        contract=contract,
+        contract=term.contract,
         strata=strata or shop.strata,
         sums=tuple(measured.sums),
-        billed=read_billed(connection, shop.shop_id, contract.version),
+        billed=read_billed(connection, shop.shop_id, term.contract.version),
         last_click_minor=measured.last_click_minor,
         sealed=sealed,
+        frozen=measured.frozen,
+        ends_on=term.ends_on,
+        carried_minor=carried_into(connection, term),
     )
 
 
@@ -199,7 +223,14 @@ def _store_statement(
     now: dt.datetime,
 ) -> Settlement:
     bill = price(evidence)
-    body = build_statement(shop, evidence, bill, excluded=measured.excluded, closed_at=now)
+    body = build_statement(
+        shop,
+        evidence,
+        bill,
+        excluded=measured.excluded,
+        shown=shown_beside(measured, evidence.contract),
+        closed_at=now,
+    )
     settlement = Settlement(
         shop_id=shop.shop_id,
         month=str(evidence.month),
@@ -217,6 +248,7 @@ def _store_statement(
             month=settlement.month,
             contract_version=settlement.contract_version,
             amount_minor=settlement.amount_minor,
+            success_minor=bill.success_minor,
             currency=settlement.currency,
             body=settlement.statement,
             body_sha256=settlement.statement_sha256,
@@ -233,20 +265,21 @@ def _store_invoice(
     evidence: Evidence,
     settlement: Settlement,
     series: str,
+    parties: Parties,
     *,
-    vendor: Vendor,
     render: RenderInvoice,
 ) -> Settlement:
-    document = draft_invoice(
+    document = draft_document(
+        connection,
         shop,
         evidence,
         settlement.statement,
-        vendor=vendor,
-        number=take_number(connection, series),
-        references=read_invoice_numbers(connection, shop.shop_id, evidence.contract.version),
-        issued_at=settlement.closed_at,
+        parties=parties,
+        series=series,
+        now=settlement.closed_at,
     )
     crash_point("settle-numbered")
+    pdf = render(document)
     connection.execute(
         tables.invoices.insert().values(
             number=document.number,
@@ -257,21 +290,38 @@ def _store_invoice(
             amount_minor=document.net_minor,
             currency=document.currency,
             statement_sha256=document.statement_sha256,
-            pdf=render(document),
+            pdf=pdf,
             issued_at=settlement.closed_at,
         )
     )
-    postings = [
-        {
-            "shop_id": shop.shop_id,
-            "transaction_id": document.number,
-            "account": posting.account.value,
-            "amount_minor": posting.amount_minor,
-            "currency": document.currency,
-            "posted_at": settlement.closed_at,
-        }
-        for posting in invoice_postings(document)
-    ]
-    connection.execute(tables.postings.insert(), postings)
+    store_details(connection, shop.shop_id, document, pdf)
+    book(
+        connection,
+        shop.shop_id,
+        document.number,
+        invoice_postings(document),
+        kind=document.kind.value,
+        currency=document.currency,
+        reference=document.statement_sha256,
+        now=settlement.closed_at,
+    )
+    _issue(connection, settlement, document.number)
     crash_point("settle-posted")
     return replace(settlement, invoice_number=document.number)
+
+
+def _issue(connection: sa.Connection, settlement: Settlement, number: str) -> None:
+    """Give the statement its invoice, once and for ever: by one conditional update."""
+    rows = tables.statements
+    issued = connection.execute(
+        rows.update()
+        .where(
+            rows.c.shop_id == settlement.shop_id,
+            rows.c.month == settlement.month,
+            rows.c.contract_version == settlement.contract_version,
+            rows.c.invoice_number == "",
+        )
+        .values(invoice_number=number)
+    )
+    if issued.rowcount != 1:
+        raise InconsistentError(f"{settlement.month} has an invoice", code="already-issued")

@@ -7,18 +7,26 @@ text because they outgrow 64 bits. Canonical JSON of it is hashed, and the hash 
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from recommender.billing.evidence import Billed, Evidence, SealedRevision, write_evidence
+from recommender.billing.evidence import (
+    FIRST_SCHEMA,
+    FIRST_TERMS,
+    Billed,
+    Evidence,
+    SealedRevision,
+    write_evidence,
+)
 from recommender.billing.months import parse_month
 from recommender.billing.pricing import Bill
 from recommender.billing.wording import REASONS, result_sentence
-from recommender.records import Arm, Contract, DailySum, Shop, Stratum
+from recommender.records import Arm, Contract, DailySum, RateTier, Shop, Stratum
 from recommender.uplift.estimate import Estimate, Interval
+from recommender.uplift.freezing import FrozenDay
 from recommender.uplift.revenue import Excluded
 
 ASSUMPTIONS = (
@@ -27,11 +35,21 @@ ASSUMPTIONS = (
     "Revenue is what the shop's server reported, without tax and shipping, less refunds.",
     "The contract's order cap limits what one order counts, in both groups.",
     "An order counts when it was placed at or after the visitor's first exposure.",
+    "On the days listed as frozen nobody and nothing counts, in neither group.",
+    "Stretches in which nobody was shown anything (A/A) are never billed.",
     "Groups are compared within each stratum, by an asymptotic confidence sequence.",
+    "What visitors spent before their first exposure is allowed for (CUPED), θ from both groups.",
     "The sequence (arXiv 2103.06476) is valid at every look, for a growing number of visitors.",
-    "All four fees are sums since the contract began.",
+    "All four fees are success fees since the contract began, at the contract's rates.",
     "Last click, shown for comparison only: items ordered within 7 days of a click on them.",
 )
+
+
+_HUGE_SUMS = ("revenue_squares", "covariate_squares", "covariate_products")
+_ADDED_PARTS = {"frozen_days", "carried_minor"}
+_ADDED_SUMS = {"covariate_minor", "covariate_squares", "covariate_products"}
+_ADDED_TO_BILL = {"value_minor", "success_minor", "lines"}
+_ADDED_TO_ESTIMATE = {"theta_ppm", "variance_kept_ppm"}
 
 
 def build_statement(
@@ -41,10 +59,15 @@ def build_statement(
     *,
     excluded: Mapping[str, Excluded],
     closed_at: dt.datetime,
+    shown: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the statement's body; `figures` of it follows from the evidence alone."""
+    """Return the statement's body; `figures` of it follows from the evidence alone.
+
+    Args:
+        shown: What stands beside the bill and is not billed; see `billing.shown`.
+    """
     return {
-        "schema": 1,
+        "schema": evidence.schema,
         "shop": {"shop_id": shop.shop_id, "name": shop.name, "country": shop.country},
         **figures(evidence, bill),
         # Words may be put better one day; an old statement's figures must still be found again.
@@ -54,6 +77,7 @@ def build_statement(
         "excluded_orders": [
             {"reason": reason, **asdict(orders)} for reason, orders in sorted(excluded.items())
         ],
+        "shown": dict(shown or {}),
         "assumptions": list(ASSUMPTIONS),
         "closed_at": closed_at.isoformat(),
     }
@@ -61,28 +85,45 @@ def build_statement(
 
 def figures(evidence: Evidence, bill: Bill) -> dict[str, Any]:
     """Return the part of a statement that anyone can recompute from the evidence."""
-    target = bill.target
+    told = _facts(evidence) | _results(bill)
+    return _as_first_told(told) if evidence.schema == FIRST_SCHEMA else told
+
+
+def _facts(evidence: Evidence) -> dict[str, Any]:
     return {
         "month": str(evidence.month),
         "through": evidence.through.isoformat(),
         "currency": evidence.contract.currency,
         "timezone": evidence.timezone,
         "contract": asdict(evidence.contract)
-        | {"starts_on": evidence.contract.starts_on.isoformat()},
+        | {
+            "starts_on": evidence.contract.starts_on.isoformat(),
+            "tiers": [asdict(tier) for tier in evidence.contract.tiers],
+            "ends_on": None if evidence.ends_on is None else evidence.ends_on.isoformat(),
+        },
         "strata": [
-            asdict(stratum) | {"starts_at": stratum.starts_at.isoformat()}
+            asdict(stratum)
+            | {"starts_at": stratum.starts_at.isoformat(), "phase": str(stratum.phase)}
             for stratum in evidence.strata
         ],
-        "daily": [
-            asdict(row) | {"day": row.day.isoformat(), "revenue_squares": str(row.revenue_squares)}
-            for row in evidence.sums
+        "daily": [_daily_row(row) for row in evidence.sums],
+        "frozen_days": [
+            {"day": frozen.day.isoformat(), "reason": str(frozen.reason), "detail": frozen.detail}
+            for frozen in evidence.frozen
         ],
         "billed": [
             {"month": str(billed.month), "amount_minor": billed.amount_minor}
             for billed in evidence.billed
         ],
+        "carried_minor": evidence.carried_minor,
         "last_click_revenue_minor": evidence.last_click_minor,
         **_sealed_days(evidence),
+    }
+
+
+def _results(bill: Bill) -> dict[str, Any]:
+    target = bill.target
+    return {
         "estimate": None if target.estimate is None else estimate_figures(target.estimate),
         "split": [
             {
@@ -102,14 +143,41 @@ def figures(evidence: Evidence, bill: Bill) -> dict[str, Any]:
         },
         "bill": {
             "gate_open": target.gate_open,
+            "value_minor": target.value_minor,
             "target_minor": target.target_minor,
             "billed_before_minor": bill.billed_before_minor,
             "cap_minor": bill.cap_minor,
+            "success_minor": bill.success_minor,
             "due_minor": bill.due_minor,
             "left_minor": bill.left_minor,
             "reason": bill.reason.value,
+            "lines": [
+                {"kind": line.kind.value, "amount_minor": line.amount_minor} | line.parameters
+                for line in bill.lines
+            ],
         },
     }
+
+
+def _as_first_told(told: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what statements of the first release did not have; they are still recomputed."""
+    first = {name: part for name, part in told.items() if name not in _ADDED_PARTS}
+    first["contract"] = {name: told["contract"][name] for name in FIRST_TERMS}
+    first["strata"] = [_without(stratum, {"phase"}) for stratum in told["strata"]]
+    first["daily"] = [_without(row, _ADDED_SUMS) for row in told["daily"]]
+    first["bill"] = _without(told["bill"], _ADDED_TO_BILL)
+    if told["estimate"] is not None:
+        first["estimate"] = _without(told["estimate"], _ADDED_TO_ESTIMATE)
+    return first
+
+
+def _without(told: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name not in names}
+
+
+def _daily_row(row: DailySum) -> dict[str, Any]:
+    huge = {name: str(getattr(row, name)) for name in _HUGE_SUMS}
+    return asdict(row) | {"day": row.day.isoformat()} | huge
 
 
 def _sealed_days(evidence: Evidence) -> dict[str, Any]:
@@ -122,14 +190,13 @@ def _sealed_days(evidence: Evidence) -> dict[str, Any]:
 
 
 def evidence_of(body: Mapping[str, Any]) -> Evidence:
-    """Return the evidence that a statement was made from."""
-    shop_id = body["shop"]["shop_id"]
-    starts_on = dt.date.fromisoformat(body["contract"]["starts_on"])
+    """Return the evidence that a statement was made from, of this release or an earlier one."""
+    ends_on = body["contract"].get("ends_on")
     return Evidence(
-        shop_id=shop_id,
+        shop_id=body["shop"]["shop_id"],
         timezone=body["timezone"],
         through=dt.date.fromisoformat(body["through"]),
-        contract=Contract(**(body["contract"] | {"starts_on": starts_on})),
+        contract=_contract(body["contract"]),
         strata=tuple(
             Stratum(**(stratum | {"starts_at": dt.datetime.fromisoformat(stratum["starts_at"])}))
             for stratum in body["strata"]
@@ -144,14 +211,29 @@ def evidence_of(body: Mapping[str, Any]) -> Evidence:
             SealedRevision(dt.date.fromisoformat(day), *revision)
             for day, *revision in body.get("sealed_days", [])
         ),
+        frozen=tuple(
+            FrozenDay(**(frozen | {"day": dt.date.fromisoformat(frozen["day"])}))
+            for frozen in body.get("frozen_days", [])
+        ),
+        ends_on=dt.date.fromisoformat(ends_on) if ends_on else None,
+        carried_minor=body.get("carried_minor", 0),
+        schema=body["schema"],
     )
+
+
+def _contract(terms: Mapping[str, Any]) -> Contract:
+    typed = {
+        "starts_on": dt.date.fromisoformat(terms["starts_on"]),
+        "tiers": tuple(RateTier(**tier) for tier in terms.get("tiers", [])),
+    }
+    return Contract(**{**_without(terms, {"ends_on"}), **typed})
 
 
 def _daily_sum(row: Mapping[str, Any]) -> DailySum:
     exact = {
         "day": dt.date.fromisoformat(row["day"]),
         "arm": Arm(row["arm"]),
-        "revenue_squares": int(row["revenue_squares"]),
+        **{name: int(row[name]) for name in _HUGE_SUMS if name in row},
     }
     return DailySum(**{**row, **exact})
 
@@ -166,6 +248,9 @@ def estimate_figures(estimate: Estimate) -> dict[str, Any]:
         "uplift_ppm": _ppm(estimate.relative_uplift),
         "uplift_fixed_ppm": _bounds(estimate.relative_interval(estimate.fixed), 1_000_000),
         "uplift_sequence_ppm": _bounds(estimate.relative_interval(estimate.sequence), 1_000_000),
+        # What covariates explain of the noise; without them θ is 0 and all of it is kept.
+        "theta_ppm": _ppm(estimate.theta),
+        "variance_kept_ppm": _ppm(estimate.variance_kept_share),
     }
 
 

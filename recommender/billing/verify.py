@@ -1,33 +1,41 @@
-"""Recompute an invoice from nothing but its PDF. Pure.
+"""Recompute an invoice from nothing but its file. Pure.
 
 Knows no database and no shop: what it says holds for whoever has the file.
 """
 
-import io
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import pypdf
-
-from recommender.billing.evidence import Evidence, read_evidence
+from recommender.billing.differences import (
+    evidence_differences,
+    figure_differences,
+    sentence,
+)
+from recommender.billing.einvoice import EINVOICE_NAME
+from recommender.billing.evidence import FIRST_SCHEMA, Evidence, read_evidence
 from recommender.billing.invoice import vat_amount
+from recommender.billing.invoice_file import InvoiceFile, open_invoice
 from recommender.billing.pricing import price
 from recommender.billing.statement import canonical_json, figures, sha256
 from recommender.billing.vendor import VENDOR, vat_for
+from recommender.billing.verify_einvoice import check_einvoice
 from recommender.billing.wording import amount
-from recommender.errors import InvalidInputError
+from recommender.errors import InvalidInputError, RecommenderError
 
 EVIDENCE_NAME = "evidence.csv"
 STATEMENT_NAME = "statement.json"
 PROVES = (
-    "The amount follows from the attached daily sums and contract terms by the published formula, "
-    "and neither attachment was changed after the page was printed."
+    "The amount follows from the attached daily sums and contract terms by the published formula; "
+    "page, e-invoice and statement say the same; and no attachment was changed after the page was "
+    "printed."
 )
 DOES_NOT_PROVE = (
     "That the daily sums are what happened in the shop: compare visitors, orders and revenue with "
-    "the shop's own records."
+    "the shop's own records. Nor who made the file: it carries no signature, so compare its number "
+    "and hashes with what the vendor's console shows."
 )
 
 
@@ -59,46 +67,40 @@ class Verification:
         return all(check.passed for check in self.checks)
 
 
-def verify_invoice(pdf: bytes) -> Verification:
-    """Recompute the invoice in a PDF and compare every figure.
+def verify_invoice(data: bytes) -> Verification:
+    """Recompute the invoice in a PDF (or the HTML issued in its place) and compare every figure.
 
     Raises:
-        InvalidInputError: It is no PDF, or carries no evidence that can be read.
+        InvalidInputError: It is no such file (`bad-pdf`), carries no evidence (`no-evidence`), or
+            evidence that cannot be read (`bad-evidence`; names what was changed).
     """
-    text, attachments = _open(pdf)
-    missing = [name for name in (EVIDENCE_NAME, STATEMENT_NAME) if name not in attachments]
+    file = open_invoice(data)
+    missing = [name for name in (EVIDENCE_NAME, STATEMENT_NAME) if name not in file.attachments]
     if missing:
-        raise InvalidInputError(
-            f"The PDF carries no {' and no '.join(missing)}: it is no invoice of this service, or "
-            "a program removed its attachments",
-            code="no-evidence",
-        )
-    evidence = read_evidence(attachments[EVIDENCE_NAME])
-    statement = _statement(attachments[STATEMENT_NAME])
-    recomputed = figures(evidence, price(evidence))
-    checks = (
-        _check_evidence(attachments[EVIDENCE_NAME], statement),
-        _check_statement(statement, text),
-        _check_figures(recomputed, statement),
-        _check_amounts(recomputed, evidence, statement, text),
-    )
+        raise _removed(missing)
+    statement = _statement(file.attachments[STATEMENT_NAME])
+    if statement.get("schema") != FIRST_SCHEMA and EINVOICE_NAME not in file.attachments:
+        raise _removed([EINVOICE_NAME])
+    first = (_check_evidence(file, statement), _check_statement(file, statement))
+    evidence, recomputed = _recompute(file.attachments[EVIDENCE_NAME], first[0])
     return Verification(
         month=recomputed["month"],
         due_minor=recomputed["bill"]["due_minor"],
         currency=evidence.contract.currency,
-        checks=checks,
+        checks=(
+            *first,
+            _check_figures(recomputed, statement),
+            *_check_document(file, evidence, recomputed, statement),
+        ),
     )
 
 
-def _open(pdf: bytes) -> tuple[str, dict[str, bytes]]:
-    """Return the printed text without white space, and the attachments."""
-    try:
-        reader = pypdf.PdfReader(io.BytesIO(pdf))
-        text = "".join(page.extract_text() for page in reader.pages)
-        attachments = {name: contents[0] for name, contents in reader.attachments.items()}
-    except (pypdf.errors.PyPdfError, ValueError, LookupError, TypeError) as error:
-        raise InvalidInputError(f"This is not a readable PDF: {error}", code="bad-pdf") from error
-    return re.sub(r"\s", "", text), attachments
+def _removed(names: list[str]) -> InvalidInputError:
+    return InvalidInputError(
+        f"The file carries no {' and no '.join(names)}: it is no invoice of this service, or "
+        "a program removed its attachments",
+        code="no-evidence",
+    )
 
 
 def _statement(data: bytes) -> dict[str, Any]:
@@ -113,46 +115,62 @@ def _statement(data: bytes) -> dict[str, Any]:
     return statement
 
 
-def _check_evidence(evidence_csv: bytes, statement: dict[str, Any]) -> Check:
-    digest = sha256(evidence_csv)
-    return Check(
-        "evidence",
-        digest == statement.get("evidence_sha256"),
-        f"SHA-256 of {EVIDENCE_NAME} is {digest}; the statement names "
-        f"{statement.get('evidence_sha256')}",
-    )
+def _recompute(evidence_csv: bytes, check: Check) -> tuple[Evidence, dict[str, Any]]:
+    try:
+        evidence = read_evidence(evidence_csv)
+        return evidence, figures(evidence, price(evidence))
+    except (RecommenderError, ValueError, LookupError, TypeError, ArithmeticError) as error:
+        raise InvalidInputError(
+            f"Nothing can be recomputed: {error}. {check.detail}", code="bad-evidence"
+        ) from error
 
 
-def _check_statement(statement: dict[str, Any], text: str) -> Check:
+def _check_evidence(file: InvoiceFile, statement: dict[str, Any]) -> Check:
+    evidence_csv = file.attachments[EVIDENCE_NAME]
+    digest, told = sha256(evidence_csv), statement.get("evidence_sha256")
+    detail = f"SHA-256 of {EVIDENCE_NAME} is {digest}; the statement names {told}"
+    if digest != told:
+        named = sentence(evidence_differences(evidence_csv, statement))
+        detail += f". Changed: {named or 'the hash alone'}"
+    return Check("evidence", digest == told, detail)
+
+
+def _check_statement(file: InvoiceFile, statement: dict[str, Any]) -> Check:
     digest = sha256(canonical_json(statement))
     return Check(
         "statement",
-        digest in text,
+        file.prints(digest),
         f"SHA-256 of {STATEMENT_NAME} is {digest}; it must be printed on the invoice",
     )
 
 
 def _check_figures(recomputed: dict[str, Any], statement: dict[str, Any]) -> Check:
-    differing = [name for name, value in recomputed.items() if statement.get(name) != value]
+    named = sentence(figure_differences(statement, recomputed))
     return Check(
-        "figures",
-        not differing,
-        f"differs from the evidence: {', '.join(differing)}"
-        if differing
-        else "all figures of the statement follow from the evidence",
+        "figures", not named, named or "all figures of the statement follow from the evidence"
     )
 
 
-def _check_amounts(
-    recomputed: dict[str, Any], evidence: Evidence, statement: dict[str, Any], text: str
+def _check_document(
+    file: InvoiceFile, evidence: Evidence, recomputed: dict[str, Any], statement: dict[str, Any]
+) -> Iterator[Check]:
+    if EINVOICE_NAME not in file.attachments:
+        yield _check_first_amounts(file, evidence, recomputed, statement)
+        return
+    for name, faults, held in check_einvoice(file, evidence, recomputed["bill"]["due_minor"]):
+        yield Check(name, not faults, "; ".join(faults) or held)
+
+
+def _check_first_amounts(
+    file: InvoiceFile, evidence: Evidence, recomputed: dict[str, Any], statement: dict[str, Any]
 ) -> Check:
+    """Check a page of the first release, which had one seller and no e-invoice."""
     net_minor = recomputed["bill"]["due_minor"]
-    vat_minor = vat_amount(
-        net_minor, vat_for(str(statement["shop"].get("country")), VENDOR).rate_bps
-    )
+    country = str(statement["shop"].get("country"))
+    vat_minor = vat_amount(net_minor, vat_for(country, VENDOR).rate_bps)
     currency = evidence.contract.currency
     wanted = [amount(minor, currency) for minor in (net_minor, vat_minor, net_minor + vat_minor)]
-    absent = [words for words in wanted if not _is_printed(words, text)]
+    absent = [words for words in wanted if not _is_printed(words, file.text)]
     return Check(
         "amounts",
         not absent,

@@ -153,6 +153,29 @@ def train(sizes: tuple[int, ...], quiet_seconds: float, as_json: bool) -> None:
     _finish(figures, as_json, _train_text)
 
 
+@bench.command()
+@rounds_option
+@click.option(
+    "--sizes",
+    callback=_sizes,
+    default="1000000,3000000,10000000",
+    show_default=True,
+    help="Numbers of exposure and order rows, separated by commas.",
+)
+@json_option
+def uplift(rounds: int, sizes: tuple[int, ...], as_json: bool) -> None:
+    """Time of a statement from event log and orders, beside reading the same rows once.
+
+    `ours` is the time at 10,000,000 rows; at most ten seconds on two cores is required.
+    """
+    from recommender.bench.uplift import UpliftPlan, bench_uplift
+
+    plan = UpliftPlan(sizes=sizes, rounds=rounds)
+    with _progress(len(sizes) * (rounds + 1)) as tell:
+        figures = bench_uplift(plan, tell=tell)
+    _finish(figures, as_json, _uplift_text)
+
+
 @contextmanager
 def _progress(steps: int) -> Iterator[Callable[[str], None]]:
     with make_progress() as bar:
@@ -226,3 +249,15 @@ def _train_text(figures: Figures) -> Iterator[str]:
             f"{serving['p99_ms']:.1f} ms, beside a training "
             f"{serving['p99_ms_during_training']:.1f} ms (limit {serving['limit']:.0f} times)"
         )
+
+
+def _uplift_text(figures: Figures) -> Iterator[str]:
+    yield f"{'rows':>14}{'statement s':>13}{'scan s':>9}{'ratio':>8}"
+    for point in figures["sizes"]:
+        yield (
+            f"{point['rows']:>14,}{point['ours']:>13.2f}{point['limit']:>9.2f}"
+            f"{point['ratio']:>8.1f}"
+        )
+    yield f"limit at {figures['limit_rows']:,} rows: {figures['limit_seconds']:.0f} s"
+    if figures["exponent"] is not None:
+        yield f"seconds grow as rows^{figures['exponent']:.2f}"

@@ -72,6 +72,8 @@ def run_schedule(services: Services, *, stop: threading.Event) -> None:
     nightly = CronTrigger(hour=services.settings.train_hour, timezone=dt.UTC)
     scheduler.add_job(train_all, nightly, [services])
     scheduler.add_job(measure_all, CronTrigger(hour=4, timezone=dt.UTC), [services])
+    advancing = CronTrigger(hour=4, minute=20, timezone=dt.UTC)
+    scheduler.add_job(advance_designs, advancing, [services])
     reporting = CronTrigger(hour=4, minute=30, timezone=dt.UTC)
     scheduler.add_job(look_after_orders, reporting, [services])
     # Again on the days after, for what failed: a month that is settled stays as it is.
@@ -284,6 +286,20 @@ def measure_all(services: Services) -> None:
 
     for shop in services.shops.all():
         _attempt("measure", shop.shop_id, functools.partial(_measure, shop))
+
+
+def advance_designs(services: Services) -> None:
+    """Take the steps that are due in the shops' experiments."""
+    from recommender.billing.advance import advance_design
+
+    def _advance(shop: Shop) -> None:
+        step = advance_design(shop, database=services.database, now=services.now())
+        if step.phase is not None:
+            get_logger().info("design-advanced", shop_id=shop.shop_id, reason=step.reason)
+
+    for shop in services.shops.all():
+        if shop.current_stratum.phase:
+            _attempt("design", shop.shop_id, functools.partial(_advance, shop))
 
 
 def settle_all(services: Services) -> None:

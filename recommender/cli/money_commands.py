@@ -1,8 +1,8 @@
-"""`recommender measure`, `settle`, `verify` and `uplift analyse`: proof and price."""
+"""`recommender measure`, `settle` and `verify`: proof and price."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,13 @@ from recommender.billing.statement import estimate_figures
 from recommender.billing.verify import DOES_NOT_PROVE, PROVES, Verification, verify_invoice
 from recommender.bootstrap import Services
 from recommender.cli.common import emit, json_option, make_progress, make_services
-from recommender.errors import InvalidInputError, NotFoundError, RecommenderError
+from recommender.errors import NotFoundError, RecommenderError
 from recommender.records import Shop
 from recommender.shops.registry import current_contract
 from recommender.uplift.days import local_day
 from recommender.uplift.estimate import estimate
 from recommender.uplift.measure import measure as measure_shop
 from recommender.uplift.stored import read_measurement
-from recommender.uplift.table import DEFAULT_N_STAR, Design, analyse_table
 
 _NOT_YET = {"before-contract", "no-contract"}
 """What a shop without a contract answers; no failure while all shops are gone through."""
@@ -178,7 +177,10 @@ def _settled_text(result: Mapping[str, Any]) -> str:
 @click.argument("file", type=_FILE, metavar="INVOICE.pdf")
 @json_option
 def verify(file: Path, as_json: bool) -> None:
-    """Recompute an invoice from the evidence inside it; status 1 when something differs."""
+    """Recompute an invoice from the evidence inside it; status 1 when something differs.
+
+    Needs nothing but the file: a PDF, or the HTML that was issued in its place.
+    """
     verification = verify_invoice(file.read_bytes())
     result = asdict(verification) | {
         "passed": verification.passed,
@@ -200,92 +202,3 @@ def _verified_text(verification: Verification) -> str:
     if verification.passed:
         lines += [f"Proves: {PROVES}", f"Does not prove: {DOES_NOT_PROVE}"]
     return "\n".join(lines)
-
-
-@click.group()
-def uplift() -> None:
-    """Statistics of any experiment."""
-
-
-@uplift.command("analyse")
-@click.argument("file", type=_FILE)
-@click.option("--arm-column", required=True, help="Column that names each visitor's arm.")
-@click.option("--control", required=True, help="Arm the others are compared with.")
-@click.option("--value-column", required=True, help="Column with each visitor's value.")
-@click.option("--alpha", default="0.05", show_default=True, help="Error probability.")
-@click.option(
-    "--n-star",
-    default=DEFAULT_N_STAR,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Visitors at which the sequence is tightest; fix it before the first look.",
-)
-@click.option(
-    "--expected",
-    "weights",
-    multiple=True,
-    metavar="ARM=WEIGHT",
-    help="Weight of an arm in the split; arms not named have weight 1.",
-)
-@json_option
-def analyse(
-    file: Path,
-    arm_column: str,
-    control: str,
-    value_column: str,
-    alpha: str,
-    n_star: int,
-    weights: tuple[str, ...],
-    as_json: bool,
-) -> None:
-    """Compare the arms of a CSV or Parquet file with one visitor a row.
-
-    Intervals are of the difference of means, relative ones of the uplift: `fixed` for a single
-    look, `sequence` valid at every look. `srm_p` below 0.001 says that the split itself is off.
-    """
-    design = Design(control, _alpha(alpha), n_star, dict(_weight(text) for text in weights))
-    report = analyse_table(file, arm_column=arm_column, value_column=value_column, design=design)
-    emit(report, as_json=as_json, text=lambda: _report_text(report))
-
-
-def _alpha(text: str) -> Decimal:
-    try:
-        alpha = Decimal(text)
-    except InvalidOperation:
-        alpha = Decimal(0)
-    if not 0 < alpha < 1:
-        raise InvalidInputError("--alpha lies between 0 and 1, for example 0.05", code="bad-alpha")
-    return alpha
-
-
-def _weight(text: str) -> tuple[str, float]:
-    arm, _, weight = text.rpartition("=")
-    try:
-        return arm, float(weight)
-    except ValueError as error:
-        raise InvalidInputError(
-            f"--expected is ARM=WEIGHT, not {text!r}", code="bad-weights"
-        ) from error
-
-
-def _report_text(report: Mapping[str, Any]) -> str:
-    control = report["control"]
-    lines = [f"control {control['arm']}: n {control['n']:,}, mean {control['mean']:.6g}"]
-    for arm in report["arms"]:
-        lines.append(f"{arm['arm']}: n {arm['n']:,}, mean {arm['mean']:.6g}")
-        lines.append(f"  difference {arm['difference']:+.6g}")
-        if arm["relative_uplift"] is not None:
-            lines.append(f"  relative uplift {arm['relative_uplift'] * 100:+.2f} %")
-        lines += [
-            f"  {kind} interval {_bounds(arm[f'interval_{kind}'], 1, '.6g')}, "
-            f"relative {_bounds(arm[f'relative_interval_{kind}'], 100, '.2f', ' %')}"
-            for kind in ("fixed", "sequence")
-        ]
-    alarm = ": the split is off, trust no comparison" if report["srm_alarm"] else ""
-    return "\n".join([*lines, f"SRM p {report['srm_p']:.4g}{alarm}"])
-
-
-def _bounds(interval: Sequence[float] | None, unit: int, form: str, sign: str = "") -> str:
-    if interval is None:
-        return "none yet"
-    return f"{interval[0] * unit:+{form}} to {interval[1] * unit:+{form}}{sign}"

@@ -12,7 +12,7 @@ import click
 
 from recommender.cli.common import emit, json_option, make_services
 from recommender.errors import InvalidInputError
-from recommender.records import Contract, Placement, PlacementSetting
+from recommender.records import Contract, Placement, PlacementSetting, RateTier
 from recommender.shops import accounts, registry
 from recommender.shops.keys import signing_secret
 from recommender.shops.money import parse_minor
@@ -65,12 +65,17 @@ def list_shops(as_json: bool) -> None:
 @click.option("--policy", default="gated_midpoint", type=click.Choice(registry.POLICIES))
 @click.option("--cap-month", default=0.05, show_default=True, help="Share of treated revenue.")
 @click.option("--cap-year", default="0", show_default=True, help="Amount; 0 means none.")
+@click.option("--cap-year-share", default=0.0, help="Share of a year's treated revenue; 0: none.")
 @click.option("--order-cap", default="0", show_default=True, help="Amount; 0 means none.")
+@click.option("--tier", "tiers", multiple=True, metavar="FROM=RATE", help="Rate above an amount.")
+@click.option("--licence", default="0", show_default=True, help="Fixed fee of a month.")
+@click.option("--minimum", default="0", show_default=True, help="Least a month costs.")
+@click.option("--vat-case", default="by_country", type=click.Choice(registry.VAT_CASES))
 @click.option("--alpha", default=0.05, show_default=True)
 @click.option("--n-star", required=True, type=int, help="Visitors expected in twelve months.")
 @json_option
 def contract(
-    shop_id: str, starts_on: str, policy: str, n_star: int, as_json: bool, **terms: object
+    shop_id: str, starts_on: str, policy: str, n_star: int, as_json: bool, **terms: Any
 ) -> None:
     """Add the next version of a shop's contract."""
     services = make_services(service="shop")
@@ -88,6 +93,11 @@ def contract(
             alpha_ppm=_fraction(terms["alpha"], 1_000_000),
             n_star=n_star,
             currency=currency,
+            tiers=tuple(_tier(text, currency) for text in terms["tiers"]),
+            cap_year_bps=_fraction(terms["cap_year_share"], 10_000),
+            licence_month_minor=parse_minor(terms["licence"], currency),
+            minimum_month_minor=parse_minor(terms["minimum"], currency),
+            vat_case=terms["vat_case"],
         ),
         database=services.database,
     )
@@ -181,6 +191,16 @@ def _ppm(text: str) -> int:
     except ValueError as error:
         raise InvalidInputError(
             f"{text!r} is neither a number nor `auto`", code="bad-value"
+        ) from error
+
+
+def _tier(text: str, currency: str) -> RateTier:
+    amount, _, rate = text.partition("=")
+    try:
+        return RateTier(parse_minor(amount, currency), _fraction(float(rate), 10_000))
+    except ValueError as error:
+        raise InvalidInputError(
+            f"--tier is FROM=RATE, such as 500000=0.08, not {text!r}", code="bad-value"
         ) from error
 
 

@@ -36,6 +36,7 @@ from recommender.demo.register import (
     agree_terms,
     create_demo_shop,
     keep_origins,
+    keep_parties,
     simulation_plan,
     write_storefront_config,
 )
@@ -74,17 +75,14 @@ def prepare_demo(services: Services, *, tell: Tell, n_visitors: int = N_VISITORS
         _load(services, shop, notes, folder, tell, n_visitors)
         notes = replace(notes, is_loaded=True)
         write_notes(folder, notes)
+    keep_parties(services, shop)
     keep_origins(services, shop)
     write_storefront_config(services.settings, notes, folder)
     return notes
 
 
 def settle_past_months(services: Services, notes: DemoNotes) -> None:
-    """Close every month that is over: statements, and an invoice once the uplift is proven.
-
-    Raises:
-        UnavailableError: Invoices cannot be drawn on this machine.
-    """
+    """Close every month that is over: statements, and an invoice once the uplift is proven."""
     shop = services.shops.by_id(notes.shop_id)
     day = simulation_plan(dt.date.fromisoformat(notes.last_on), 1).first_on
     while day < services.now().date().replace(day=1):

@@ -11,6 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from recommender import tables
+from recommender.billing.parties import put_buyer, put_entity, read_parties
+from recommender.billing.vendor import VENDOR, Buyer
 from recommender.bootstrap import Services
 from recommender.config import Settings
 from recommender.demo.notes import DemoNotes, StorefrontConfig, write_notes, write_private
@@ -31,6 +33,15 @@ EFFECT_PPM = 250_000
 
 Large enough to be proven within the five weeks up to the first invoice, whatever the salt."""
 _SEED = 20_111_209
+_BUYER = Buyer(
+    entity_id=VENDOR.entity_id,
+    name="Larkspur Gifts Ltd (demo)",
+    address=("1 Larkspur Lane",),
+    postcode="SW1A 1AA",
+    city="London",
+    country="GB",
+    email=EMAIL,
+)
 
 
 def simulation_plan(last_on: dt.date, n_visitors: int) -> Plan:
@@ -99,6 +110,15 @@ def agree_terms(services: Services, shop: Shop, notes: DemoNotes, plan: Plan) ->
             now=services.now(),
             user_id=str(uuid.uuid4()),
         )
+
+
+def keep_parties(services: Services, shop: Shop) -> None:
+    """Tell who bills the demo shop; a home of an earlier release does not know."""
+    with services.database.connect() as connection:
+        if read_parties(connection, shop.shop_id).buyer is not None:
+            return
+    put_entity(VENDOR, database=services.database, now=services.now())
+    put_buyer(shop.shop_id, _BUYER, database=services.database, now=services.now())
 
 
 def keep_origins(services: Services, shop: Shop) -> None:

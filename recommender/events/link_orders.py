@@ -74,13 +74,15 @@ def find_links(
     database: sa.Engine,
     starts_at: dt.datetime,
     ends_at: dt.datetime,
+    unstated_only: bool = False,
 ) -> dict[str, Link]:
     """Return the link of every order placed in [starts_at, ends_at), by order id.
 
     Args:
         events: The shop's event log.
+        unstated_only: Leave out the orders that state their visitor themselves.
     """
-    orders = _read_orders(shop_id, database, starts_at, ends_at)
+    orders = _read_orders(shop_id, database, starts_at, ends_at, unstated_only=unstated_only)
     if all(order.visitor for order in orders):
         return {order.order_id: Link(order.visitor, LinkedBy.STATED) for order in orders}
     seen, first_page = sightings(events, orders), first_page_at(events)
@@ -147,7 +149,12 @@ def as_json(report: LinkReport) -> dict[str, Any]:
 
 
 def _read_orders(
-    shop_id: str, database: sa.Engine, starts_at: dt.datetime, ends_at: dt.datetime
+    shop_id: str,
+    database: sa.Engine,
+    starts_at: dt.datetime,
+    ends_at: dt.datetime,
+    *,
+    unstated_only: bool = False,
 ) -> list[LinkableOrder]:
     orders = tables.orders.c
     query = (
@@ -160,5 +167,7 @@ def _read_orders(
         )
         .order_by(orders.placed_at, orders.order_id)
     )
+    if unstated_only:
+        query = query.where(orders.visitor == "")
     with database.connect() as connection:
         return [LinkableOrder(**row._mapping) for row in connection.execute(query)]

@@ -79,10 +79,15 @@ class LinkableOrder:
 
 
 class Link(NamedTuple):
-    """A visitor and how the order found it; without a visitor, why not."""
+    """A visitor and how the order found it; without a visitor, why not.
+
+    Attributes:
+        told_at: When a browser told; None where the order itself did, or nobody.
+    """
 
     visitor: str
     how: LinkedBy
+    told_at: dt.datetime | None = None
 
 
 class Sighting(NamedTuple):
@@ -139,7 +144,8 @@ def link_order(
         return Link(order.visitor, LinkedBy.STATED)
     for how, key in order.keys:
         if found := seen.get(key):
-            return Link(_nearest(found, order.placed_at, how).visitor, how)
+            sighting = _nearest(found, order.placed_at, how)
+            return Link(sighting.visitor, how, sighting.at)
     if first_page is None or order.placed_at < first_page:
         return Link("", LinkedBy.BEFORE_EVENTS)
     has_key = any(how is not LinkedBy.PURCHASE for how, _ in order.keys)

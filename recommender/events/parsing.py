@@ -68,6 +68,15 @@ class ParsedBatch:
         return accepted + self.links
 
 
+Assign = Callable[[str], tuple[str, int]]
+"""A visitor's own id → arm and stratum."""
+
+
+def no_arm(_: str) -> tuple[str, int]:
+    """Tell of no arm: the sender is not part of an experiment."""
+    return "", 0
+
+
 class _RejectedError(Exception):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -82,14 +91,18 @@ class _Context:
     received_at: dt.datetime
     knows_item: Callable[[str], bool]
     bot: str
-    visitors: dict[str, str] = field(default_factory=dict)
+    assign: Assign
+    visitors: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     instants: dict[object, dt.datetime | None] = field(default_factory=dict)
     links: dict[str, Event] = field(default_factory=dict)
 
-    def visitor(self, visitor_id: str) -> str:
+    def visitor(self, visitor_id: str) -> tuple[str, str, int]:
+        """Return pseudonym, arm and stratum."""
         known = self.visitors.get(visitor_id)
         if known is None:
-            known = self.visitors[visitor_id] = pseudonym(self.shop.visitor_key, visitor_id)
+            arm, stratum = self.assign(visitor_id) if visitor_id else ("", 0)
+            known = pseudonym(self.shop.visitor_key, visitor_id), arm, stratum
+            self.visitors[visitor_id] = known
         return known
 
     def sent_at(self, told: object) -> dt.datetime | None:
@@ -111,6 +124,7 @@ def parse_events(
     received_at: dt.datetime,
     knows_item: Callable[[str], bool],
     bot: str = "",
+    assign: Assign = no_arm,
 ) -> ParsedBatch:
     """Turn a decoded request body into events and rejections.
 
@@ -120,6 +134,8 @@ def parse_events(
         received_at: Time of acknowledgement, the truth for billing.
         knows_item: Tells whether the shop's catalogue has an item.
         bot: What `events.bots` says of the sender.
+        assign: Tells the arm that a visitor would be in, whether or not recommendations are met:
+            from the stored pseudonym nobody could compute it any more.
 
     Raises:
         InvalidInputError: The body as a whole is no batch of events, or has too many.
@@ -135,7 +151,7 @@ def parse_events(
         raise InvalidInputError(
             f"A batch has 1 to {MAX_BATCH} events, this one {len(elements)}", code="batch-size"
         )
-    context = _Context(shop, received_at, knows_item, bot)
+    context = _Context(shop, received_at, knows_item, bot, assign)
     outcomes = tuple(
         _parse_one(index, element, shared, context) for index, element in enumerate(elements)
     )
@@ -161,16 +177,19 @@ def _to_event(raw: RawEvent, context: _Context) -> Event:
     items = _parse_items(raw, context)
     _check_completeness(kind, items, texts, context)
     event_id = _event_id(raw, told_at, context.shop.shop_id)
+    visitor, arm, stratum = context.visitor(texts["visitor_id"])
     event = Event(
         shop_id=context.shop.shop_id,
         event_id=event_id,
         type=kind,
-        visitor=context.visitor(texts["visitor_id"]),
+        visitor=visitor,
         occurred_at=happened_at(told_at, context.sent_at(raw.sent_at), context.received_at),
         received_at=context.received_at,
         day=partition_day(event_id, context.received_at),
         source=Source.BROWSER,
         items=items,
+        arm=arm,
+        stratum=stratum,
         slate_id=texts["slate_id"],
         session=texts["session"],
         order_id=texts["order_id"],

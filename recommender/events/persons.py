@@ -72,15 +72,6 @@ def log_in(
     return Login(len(browsers), bool(new), visitor not in browsers)
 
 
-def read_merges(connection: sa.Connection, shop_id: str, *, before: dt.datetime) -> dict[str, str]:
-    """Return browser → person of what was merged before an instant."""
-    merges = tables.merges.c
-    query = sa.select(merges.visitor, merges.person).where(
-        merges.shop_id == shop_id, merges.merged_at < before
-    )
-    return {row.visitor: row.person for row in connection.execute(query)}
-
-
 def unshared_browsers(connection: sa.Connection, shop_id: str, person: str) -> list[str]:
     """Return the browsers that one person alone uses, the newest first."""
     merges = tables.merges.c

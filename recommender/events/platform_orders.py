@@ -22,6 +22,8 @@ from recommender.shops.webhooks import ItemField
 VISITOR_NAMES = ("recommender_visitor", "_recommender_visitor", "rcm_vid")
 """Under these a shop keeps the visitor's id with the order."""
 CART_NAMES = ("recommender_cart", "_recommender_cart")
+TEST_NAMES = ("recommender_test", "_recommender_test")
+"""A shop marks with these an order of its own people, or one that tries out the checkout."""
 MAX_QUANTITY = 100_000
 _NO_DATE = "0000-00-00"
 

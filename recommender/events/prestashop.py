@@ -39,12 +39,14 @@ _VOID = {"6", "8"}
 
 
 def read_prestashop(document: object, delivery: Delivery) -> tuple[OrderFact, ...]:
-    """Return what a message states.
+    """Return what a message states; nothing for a test order.
 
     Raises:
         InvalidInputError: Names what is missing or wrong.
     """
     body = as_object(document)
+    if body.get("test") is True:
+        return ()
     return tuple(_state(body, as_object(body.get("order"), "order"), delivery))
 
 

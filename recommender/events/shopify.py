@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from recommender.events.platform_orders import (
     CART_NAMES,
+    TEST_NAMES,
     VISITOR_NAMES,
     Delivery,
     Details,
@@ -49,7 +50,7 @@ def read_shopify(document: object, delivery: Delivery) -> tuple[OrderFact, ...]:
     body = as_object(document)
     if delivery.topic == "refunds/create":
         return (_refund(body, known_id(body, "order_id"), None, delivery),)
-    if delivery.topic not in _STATES or body.get("test") is True:
+    if delivery.topic not in _STATES or _is_test(body):
         return ()
     return tuple(_state(body, delivery))
 
@@ -109,8 +110,16 @@ def _items(body: Json, delivery: Delivery, *, includes_tax: bool) -> Iterator[Ev
         yield from item(line, _IDS, delivery.item_field, price, delivery.shop.currency)
 
 
+def _is_test(body: Json) -> bool:
+    return body.get("test") is True or bool(noted(_notes(body), TEST_NAMES))
+
+
+def _notes(body: Json) -> dict[str, str]:
+    return {text(note, "name"): text(note, "value") for note in objects(body, "note_attributes")}
+
+
 def _details(body: Json, items: tuple[EventItem, ...]) -> Details:
-    notes = {text(note, "name"): text(note, "value") for note in objects(body, "note_attributes")}
+    notes = _notes(body)
     return Details(
         items=items,
         order_number=text(body, "name"),

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from recommender.events.platform_orders import (
     CART_NAMES,
+    TEST_NAMES,
     VISITOR_NAMES,
     Delivery,
     Details,
@@ -41,13 +42,13 @@ _VOID = {"pending", "failed", "cancelled", "trash", "checkout-draft", "auto-draf
 
 
 def read_woocommerce(document: object, delivery: Delivery) -> tuple[OrderFact, ...]:
-    """Return what a message states; nothing for a topic that states nothing about an order.
+    """Return what a message states; nothing for a topic or a test order that states nothing.
 
     Raises:
         InvalidInputError: Names what is missing or wrong.
     """
     body = as_object(document)
-    if delivery.topic not in _TOPICS:
+    if delivery.topic not in _TOPICS or noted(_notes(body), TEST_NAMES):
         return ()
     return tuple(_state(body, delivery))
 
@@ -122,8 +123,12 @@ def _items(body: Json, delivery: Delivery) -> Iterator[EventItem]:
         yield from item(line, _IDS, delivery.item_field, price, delivery.shop.currency)
 
 
+def _notes(body: Json) -> dict[str, str]:
+    return {text(note, "key"): text(note, "value") for note in objects(body, "meta_data")}
+
+
 def _details(body: Json, items: tuple[EventItem, ...]) -> Details:
-    notes = {text(note, "key"): text(note, "value") for note in objects(body, "meta_data")}
+    notes = _notes(body)
     billing = body.get("billing")
     return Details(
         items=items,

@@ -22,6 +22,7 @@ from recommender.records import (
     EventItem,
     EventType,
     Item,
+    Phase,
     Placement,
     PlacementSetting,
     Shop,
@@ -65,9 +66,9 @@ class SlateAnswer:
     """What the page gets.
 
     Attributes:
-        slate: What may be shown; empty for the control arm.
+        slate: What may be shown; empty for the control arm, and for both in an A/A stretch.
         arm: The visitor's arm, empty when the request is not part of the experiment.
-        shown: False for the control arm.
+        shown: False for the control arm, and in an A/A stretch.
         catalogue: The catalogue that the slate was made from.
     """
 
@@ -228,7 +229,7 @@ def _expose(work: _Work, items: tuple[SlateItem, ...], fallback: str) -> SlateAn
         except RecommenderError:
             # The failure does not depend on the arm, so leaving it out biases nothing.
             FAILED_OPEN_TOTAL.labels(part="exposure").inc()
-    if arm is Arm.CONTROL:
+    if arm is Arm.CONTROL or work.shop.current_stratum.phase == Phase.A_A:
         return work.answer((), fallback, arm, shown=False)
     count_places(items)
     return work.answer(items, fallback, arm)

@@ -1,25 +1,19 @@
 """The audit log (verb): who changed what and when, each entry sealed with the one before it.
 
 An entry is written in the transaction of the change it tells of, so neither exists without the
-other. The chain runs over all shops of the vendor; a row apart keeps its end, so that removing the
-newest entries is noticed too. Triggers refuse to change or delete an entry.
+other. Triggers refuse to change or delete an entry.
 """
 
 import datetime as dt
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from recommender import tables
-from recommender.errors import InconsistentError
-from recommender.shops.acting import all_shops, current
-
-FIRST_HASH = "0" * 64
-_AT_ONCE = 1_000
+from recommender.shops import chain
+from recommender.shops.acting import current
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +61,18 @@ def record_audit(
         subject: What it was done to, for example an id.
         **detail: What else tells the change. Neither secrets nor what must be erasable.
     """
-    end = tables.audit_end
-    row = connection.execute(
-        end.update()
-        .values(sequence=end.c.sequence + 1)
-        .returning(end.c.sequence, end.c.entry_hash, sa.func.now(type_=tables.UtcInstant))
-    ).one()
-    entry = AuditEntry(
-        sequence=row[0],
-        shop_id=shop_id,
-        at=row[2],
-        actor=current().actor[:254],
-        action=action,
-        subject=subject[:200],
-        detail=detail,
-        previous_hash=row[1],
+    chain.append(
+        connection,
+        tables.audit,
+        tables.audit_end,
+        {
+            "shop_id": shop_id,
+            "actor": current().actor[:254],
+            "action": action,
+            "subject": subject[:200],
+            "detail": detail,
+        },
     )
-    values = asdict(entry) | {"entry_hash": seal(entry)}
-    connection.execute(tables.audit.insert().values(values))
-    connection.execute(end.update().values(entry_hash=values["entry_hash"]))
-
-
-def seal(entry: AuditEntry) -> str:
-    """Return the hash that an entry must carry."""
-    body = asdict(entry) | {"at": entry.at.astimezone(dt.UTC).isoformat()}
-    del body["entry_hash"]
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_audit(
@@ -124,24 +103,10 @@ def verify_audit(*, database: sa.Engine) -> int:
         InconsistentError: Code `audit-broken`; names the first entry that was changed or is
             missing.
     """
-    rows, end = tables.audit, tables.audit_end
-    sequence, previous = 0, FIRST_HASH
-    with all_shops(), database.connect() as connection:
-        kept = connection.execute(sa.select(end.c.sequence, end.c.entry_hash)).one()
-        query = sa.select(rows).where(rows.c.sequence <= kept.sequence).order_by(rows.c.sequence)
-        with connection.execute(query.execution_options(yield_per=_AT_ONCE)) as found:
-            for row in found:
-                entry = AuditEntry(**row._mapping)
-                sequence += 1
-                if entry.sequence != sequence:
-                    raise _broken(sequence, "is missing")
-                if entry.previous_hash != previous or seal(entry) != entry.entry_hash:
-                    raise _broken(sequence, "was changed")
-                previous = entry.entry_hash
-    if (sequence, previous) != tuple(kept):
-        raise _broken(sequence + 1, "is missing")
-    return sequence
-
-
-def _broken(sequence: int, what: str) -> InconsistentError:
-    return InconsistentError(f"Entry {sequence} of the audit log {what}", code="audit-broken")
+    return chain.verify_chain(
+        tables.audit,
+        tables.audit_end,
+        database=database,
+        name="the audit log",
+        code="audit-broken",
+    )

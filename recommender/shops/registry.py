@@ -1,25 +1,29 @@
 """Create and change shops (verb): validates, writes, and shows each secret once."""
 
 import datetime as dt
+import itertools
 import re
 import secrets
 import zoneinfo
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
 from recommender import tables
 from recommender.errors import InvalidInputError, NotFoundError
-from recommender.records import Contract, Placement, PlacementSetting
+from recommender.records import Contract, Phase, Placement, PlacementSetting, RateTier, Stratum
 from recommender.shops.audit import record_audit
 from recommender.shops.keys import public_key, secret_key
+from recommender.shops.money import MINOR_LIMIT
 from recommender.shops.placements import placement_faults
 from recommender.shops.secret_keys import insert_secret_key
 from recommender.shops.signing_secrets import insert_signing_secret
 
-POLICIES = ("gated_midpoint", "proven_minimum")
+POLICIES = ("gated_midpoint", "proven_minimum", "fair_value")
+VAT_CASES = ("by_country", "domestic", "reverse_charge", "outside_eu")
 RandomBytes = Callable[[int], bytes]
 
 
@@ -88,7 +92,9 @@ def create_shop(
             tables.placements.insert(),
             [_placement_row(shop_id, PlacementSetting(placement)) for placement in Placement],
         )
-        _insert_stratum(connection, shop_id, 1, random, order.treatment_share_ppm, now)
+        salt = random(16).hex()
+        first = Stratum(shop_id, 1, salt, order.treatment_share_ppm, now)
+        _insert_stratum(connection, first)
     return new
 
 
@@ -98,9 +104,15 @@ def start_stratum(
     *,
     database: sa.Engine,
     now: dt.datetime,
+    phase: Phase = Phase.BY_HAND,
+    reason: str = "",
     random: RandomBytes = secrets.token_bytes,
 ) -> int:
-    """Change the treatment share: opens a new stratum with a new salt and returns its number."""
+    """Change the treatment share: opens a new stratum with a new salt and returns its number.
+
+    Args:
+        reason: Why, for the audit log.
+    """
     if not 0 <= treatment_share_ppm <= 1_000_000:
         raise InvalidInputError("The treatment share must lie between 0 and 1")
     with database.begin() as connection:
@@ -112,7 +124,8 @@ def start_stratum(
         if last is None:
             raise NotFoundError(f"There is no shop {shop_id}", code="unknown-shop")
         number = int(last) + 1
-        _insert_stratum(connection, shop_id, number, random, treatment_share_ppm, now)
+        stratum = Stratum(shop_id, number, random(16).hex(), treatment_share_ppm, now, phase.value)
+        _insert_stratum(connection, stratum, reason)
     return number
 
 
@@ -141,9 +154,11 @@ def set_placement(shop_id: str, setting: PlacementSetting, *, database: sa.Engin
 def add_contract(contract: Contract, *, database: sa.Engine) -> Contract:
     """Store the next version of a shop's contract and return it with its number.
 
+    No version is ever changed, the database refuses it: what shall be different is a new version.
+
     Raises:
-        InvalidInputError: A term lies outside what can be billed, or the contract starts
-            before its predecessor.
+        InvalidInputError: A term lies outside what can be billed, or the contract starts too
+            early for its predecessor to be settled (`contract-order`).
     """
     _check_contract(contract)
     rows = tables.contracts
@@ -153,23 +168,51 @@ def add_contract(contract: Contract, *, database: sa.Engine) -> Contract:
             .where(rows.c.shop_id == contract.shop_id)
             .order_by(rows.c.version.desc())
         ).first()
-        if last is not None and contract.starts_on <= last.starts_on:
-            raise InvalidInputError(
-                f"The new contract must start after {last.starts_on}", code="contract-order"
-            )
+        if last is not None:
+            _check_order(connection, contract, last.starts_on)
         numbered = replace(contract, version=last.version + 1 if last is not None else 1)
-        values = {column.name: getattr(numbered, column.name) for column in rows.columns}
-        connection.execute(rows.insert().values(values))
+        terms = asdict(numbered)
+        connection.execute(rows.insert().values({**terms, "tiers": list(terms["tiers"])}))
+        told = {name: value for name, value in terms.items() if isinstance(value, str | int)}
+        del told["shop_id"]
         record_audit(
             connection,
             "contract.created",
             shop_id=contract.shop_id,
             subject=f"version {numbered.version}",
+            **told,
             starts_on=numbered.starts_on.isoformat(),
-            rate_bps=numbered.rate_bps,
-            policy=numbered.policy,
+            tiers=" ".join(f"{tier.from_minor}:{tier.rate_bps}" for tier in numbered.tiers),
         )
     return numbered
+
+
+def _check_order(connection: sa.Connection, contract: Contract, last_starts_on: dt.date) -> None:
+    """Refuse a version that would leave its predecessor without a last, settling month."""
+    if contract.starts_on <= last_starts_on:
+        raise InvalidInputError(
+            f"The new contract must start after {last_starts_on}", code="contract-order"
+        )
+    closed = connection.scalar(
+        sa.select(sa.func.max(tables.statements.c.month)).where(
+            tables.statements.c.shop_id == contract.shop_id
+        )
+    )
+    month_before = contract.starts_on.replace(day=1) - dt.timedelta(days=1)
+    if closed is not None and f"{month_before:%Y-%m}" <= closed:
+        raise InvalidInputError(
+            f"{closed} is closed already: the month before a new contract must still be open, so "
+            "that the old one can settle in it",
+            code="contract-order",
+        )
+
+
+def read_contracts(shop_id: str, *, database: sa.Engine) -> list[Contract]:
+    """Return all versions of a shop's contract, oldest first."""
+    rows = tables.contracts
+    query = sa.select(rows).where(rows.c.shop_id == shop_id).order_by(rows.c.version)
+    with database.connect() as connection:
+        return [_read_contract(row) for row in connection.execute(query)]
 
 
 def current_contract(shop_id: str, on: dt.date, *, database: sa.Engine) -> Contract:
@@ -178,16 +221,19 @@ def current_contract(shop_id: str, on: dt.date, *, database: sa.Engine) -> Contr
     Raises:
         NotFoundError: No contract of the shop has started by then.
     """
-    rows = tables.contracts
-    with database.connect() as connection:
-        row = connection.execute(
-            sa.select(rows)
-            .where(rows.c.shop_id == shop_id, rows.c.starts_on <= on)
-            .order_by(rows.c.version.desc())
-        ).first()
-    if row is None:
+    started = [
+        contract
+        for contract in read_contracts(shop_id, database=database)
+        if contract.starts_on <= on
+    ]
+    if not started:
         raise NotFoundError(f"No contract of {shop_id} governs {on}", code="no-contract")
-    return Contract(**row._mapping)
+    return started[-1]
+
+
+def _read_contract(row: "sa.Row[Any]") -> Contract:
+    tiers = tuple(RateTier(**tier) for tier in row.tiers)
+    return Contract(**(dict(row._mapping) | {"tiers": tiers}))
 
 
 def _check(order: ShopOrder) -> None:
@@ -219,8 +265,19 @@ def _check_contract(contract: Contract) -> None:
     rules = {
         "rate must lie between 0 and 100 %": 0 <= contract.rate_bps <= 10_000,
         f"policy must be one of {', '.join(POLICIES)}": contract.policy in POLICIES,
-        "monthly cap must lie between 0 and 100 %": 0 <= contract.cap_month_bps <= 10_000,
-        "caps must not be negative": min(contract.cap_year_minor, contract.order_cap_minor) >= 0,
+        "caps of month and year must lie between 0 and 100 %": 0 <= contract.cap_month_bps <= 10_000
+        and 0 <= contract.cap_year_bps <= 10_000,
+        "caps and fees must lie between 0 and what can be meant": all(
+            0 <= amount_minor < MINOR_LIMIT
+            for amount_minor in (
+                contract.cap_year_minor,
+                contract.order_cap_minor,
+                contract.licence_month_minor,
+                contract.minimum_month_minor,
+            )
+        ),
+        "tiers must rise from above 0, with rates between 0 and 100 %": _tiers_rise(contract.tiers),
+        f"vat_case must be one of {', '.join(VAT_CASES)}": contract.vat_case in VAT_CASES,
         "alpha must lie between 0.1 % and 50 %": 1_000 <= contract.alpha_ppm <= 500_000,
         "n_star must be at least 100 visitors": contract.n_star >= 100,
     }
@@ -229,29 +286,24 @@ def _check_contract(contract: Contract) -> None:
         raise InvalidInputError("; ".join(broken), code="invalid-contract")
 
 
-def _insert_stratum(
-    connection: sa.Connection,
-    shop_id: str,
-    number: int,
-    random: RandomBytes,
-    treatment_share_ppm: int,
-    now: dt.datetime,
-) -> None:
-    connection.execute(
-        tables.strata.insert().values(
-            shop_id=shop_id,
-            stratum=number,
-            salt=random(16).hex(),
-            treatment_share_ppm=treatment_share_ppm,
-            starts_at=now,
-        )
+def _tiers_rise(tiers: Sequence[RateTier]) -> bool:
+    limits = [0, *(tier.from_minor for tier in tiers), MINOR_LIMIT]
+    return all(low < high for low, high in itertools.pairwise(limits)) and all(
+        0 <= tier.rate_bps <= 10_000 for tier in tiers
     )
+
+
+def _insert_stratum(connection: sa.Connection, stratum: Stratum, reason: str = "") -> None:
+    connection.execute(tables.strata.insert().values(asdict(stratum)))
     record_audit(
         connection,
         "stratum.started",
-        shop_id=shop_id,
-        subject=f"stratum {number}",
-        treatment_share_ppm=treatment_share_ppm,
+        shop_id=stratum.shop_id,
+        subject=f"stratum {stratum.stratum}",
+        treatment_share_ppm=stratum.treatment_share_ppm,
+        salt=stratum.salt,
+        phase=str(stratum.phase),
+        reason=reason,
     )
 
 

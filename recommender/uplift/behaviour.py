@@ -60,43 +60,56 @@ def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def count_visits(events: "Table", exposures: "Table", window: Window) -> "Table":
-    """Count visits and pages of exposed visitors: arm, visits, pages.
+def by_visitor(events: "Table", entered: "Table", window: Window) -> "Table":
+    """Count visits and pages of visitors: stratum, arm, visitor, visits, pages.
 
-    A visit counts whole when it lasted until the exposure or began later: cutting it at the
-    exposure would count fewer pages for whoever leaves at once. A page is a `page_view`, or a
-    `view_item` where a shop reports only those.
+    A visit is a row of pages with less than half an hour between them. It counts whole when the
+    visitor entered in it or before it: cutting it there would count fewer pages for whoever leaves
+    at once. A page is a `page_view`, or a `view_item` where a shop reports only those. Clicks and
+    impressions do not prolong a visit: one arm has more of them than the other.
+
+    Args:
+        entered: visitor, stratum, arm and entered_us, see `exposures.exposed`.
     """
-    activity = events.filter(
+    seen = events.filter(
         events.visitor != "",
-        events.type != EventType.ORDER.value,
+        events.type.isin([EventType.PAGE_VIEW.value, EventType.VIEW_ITEM.value]),
         events.occurred_at >= window.start,
         events.occurred_at < window.end,
-    ).inner_join(exposures.select("visitor", "exposed_at", exposed_arm="arm"), "visitor")
-    visits = _number_visits(activity)
-    visits = visits.group_by("exposed_arm", "visitor", "visit").aggregate(
+    ).select("visitor", "type", "event_id", at=events.occurred_at.epoch_seconds())
+    known = entered.select("visitor", "stratum", "arm", entered=entered.entered_us // 1_000_000)
+    visits = _number_visits(seen.inner_join(known, "visitor"))
+    visits = visits.group_by("stratum", "arm", "visitor", "entered", "visit").aggregate(
         page_views=(visits.type == EventType.PAGE_VIEW.value).sum(),
         item_views=(visits.type == EventType.VIEW_ITEM.value).sum(),
-        after_exposure=(visits.occurred_at >= visits.exposed_at).any(),
+        last=visits["at"].max(),
     )
     import ibis
 
+    visits = visits.filter(visits["last"] + VISIT_GAP_SECONDS >= visits.entered)
     visits = visits.mutate(pages=ibis.greatest(visits.page_views, visits.item_views))
-    visits = visits.filter(visits.after_exposure, visits.pages > 0)
-    return visits.group_by(arm=visits.exposed_arm).aggregate(
+    return visits.group_by("stratum", "arm", "visitor").aggregate(
         visits=visits.count(), pages=visits.pages.sum()
     )
 
 
-def _number_visits(activity: "Table") -> "Table":
+def visit_moments(visits: "Table") -> "Table":
+    """Sum visits and pages of visitors, their squares and products, by stratum and arm."""
+    visits = visits.mutate(visits=visits.visits.cast("int64"), pages=visits.pages.cast("int64"))
+    a, b = visits.pages, visits.visits
+    return visits.group_by("stratum", "arm").aggregate(
+        a=a.sum(), b=b.sum(), aa=(a * a).sum(), bb=(b * b).sum(), ab=(a * b).sum()
+    )
+
+
+def _number_visits(seen: "Table") -> "Table":
     import ibis
 
-    in_order = ibis.window(group_by="visitor", order_by=["occurred_at", "event_id"])
-    seconds = activity.occurred_at.epoch_seconds()
-    gap = seconds - seconds.lag().over(in_order)
-    begins = activity.mutate(begins=ibis.ifelse(gap > VISIT_GAP_SECONDS, 1, 0))
+    in_order = ibis.window(group_by="visitor", order_by=["at", "event_id"])
+    gap = seen["at"] - seen["at"].lag().over(in_order)
+    begins = seen.mutate(begins=ibis.ifelse(gap > VISIT_GAP_SECONDS, 1, 0))
     so_far = ibis.window(
-        group_by="visitor", order_by=["occurred_at", "event_id"], preceding=None, following=0
+        group_by="visitor", order_by=["at", "event_id"], preceding=None, following=0
     )
     return begins.mutate(visit=begins.begins.sum().over(so_far))
 

@@ -1,43 +1,51 @@
 """Measure a shop (verb): event log and orders → daily sums, behaviour, and what did not count."""
 
+import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import ibis
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from recommender import tables
 from recommender.errors import InconsistentError
-from recommender.events.link_orders import find_links
-from recommender.events.persons import read_merges
 from recommender.ports import EventLog
-from recommender.records import Arm, Contract, DailySum, OrderKind, Shop
+from recommender.records import Arm, Contract, DailySum, Shop
 from recommender.uplift import sales
 from recommender.uplift.behaviour import (
     Behaviour,
-    count_visits,
+    by_visitor,
     head_items,
     last_click_minor,
+    visit_moments,
 )
-from recommender.uplift.days import Window, local_day, window
-from recommender.uplift.exposures import (
-    QUARTER_SECONDS,
-    bot_visitors,
-    exposure_counts,
-    first_exposures,
+from recommender.uplift.checks import day_facts, failed_aa_days
+from recommender.uplift.cuts import (
+    Group,
+    OrderValues,
+    Visitors,
+    by_cell,
+    make_moments,
+    standard_views,
+    whole_view,
 )
-from recommender.uplift.persons import as_persons, seen_in_both_arms
-from recommender.uplift.revenue import (
-    Cell,
-    CountedOrder,
-    Exposure,
-    MoneyFact,
-    count_revenue,
-    daily_sums,
+from recommender.uplift.exposures import entries, exposed, outside
+from recommender.uplift.freezing import DayFacts, frozen_days
+from recommender.uplift.metrics import Moments, Pair
+from recommender.uplift.persons import on_several_browsers
+from recommender.uplift.reading import (
+    Entered,
+    World,
+    has_more,
+    read_contamination,
+    read_entered,
+    read_world,
 )
+from recommender.uplift.revenue import ARMS, Revenue, count_revenue, daily_sums
 from recommender.uplift.stored import Measurement, store_measurement
+from recommender.uplift.views import View, ViewKind
 
 if TYPE_CHECKING:
     from ibis.expr.types import Table
@@ -91,139 +99,178 @@ def collect(
         sealed_through: Last day of the event log (UTC) that is read; None for all of it.
 
     Raises:
-        InconsistentError: The contract's currency is not the shop's.
+        InconsistentError: The contract's currency is not the shop's, or exposures name a stratum
+            that the shop never had.
     """
     if contract.currency != shop.currency:
         raise InconsistentError(f"The contract of {shop.shop_id} is in {contract.currency}")
-    span = window(contract.starts_on, through, shop.timezone)
-    events = event_log.events(shop.shop_id)
-    if sealed_through is not None:
-        events = events.filter(events.day <= sealed_through)
-    merges = _read_merges(shop, span, database)
-    events = as_persons(_of_people(events, span), merges)
-    exposures = first_exposures(events, span)
-    facts = _read_facts(shop, span, database, merges)
-    links = _read_links(shop, events, span, database, merges)
-    visitors = {fact.visitor or links.get(fact.order_id, "") for fact in facts} - {""}
-    revenue = count_revenue(
-        facts,
-        _read_exposures(exposures, visitors),
-        links,
-        order_cap_minor=contract.order_cap_minor,
-        timezone=shop.timezone,
+    world = read_world(
+        shop,
+        contract,
+        event_log=event_log,
+        database=database,
+        through=through,
+        sealed_through=sealed_through,
     )
-    sums = daily_sums(_count_visitors(exposures, shop.timezone), revenue)
-    lines = sales.order_lines(events, span)
-    return Measurement(
-        sums=sums,
-        behaviour=_behave(events, exposures, span, sums, lines, revenue.counted),
-        excluded=dict(revenue.excluded),
-        last_click_minor=_read_last_click(events, lines, sales.treated(revenue.counted), span),
-        in_both_arms=int(seen_in_both_arms(events, span).to_pyarrow().as_py()),
+    return _Measuring(shop, contract, world).result()
+
+
+class _Measuring:
+    """One measurement on its way."""
+
+    def __init__(self, shop: Shop, contract: Contract, world: World) -> None:
+        self.shop, self.contract, self.world = shop, contract, world
+        entered = entries(world.people, world.span)
+        self.exposed = exposed(entered)
+        self.billed = read_entered(self.exposed, world)
+        # Whoever is exposed at once is no more to tell of than the exposed are.
+        self.assigned = read_entered(entered, world) if has_more(entered, world) else None
+        self.frozen = frozen_days(self._day_facts(), shop.strata)
+        self.frozen_on = {day.day for day in self.frozen}
+
+    def result(self) -> Measurement:
+        """Return everything that leaves the shoppers' data."""
+        world, revenue = self.world, self._count(self.billed)
+        visitors = self._open(self.billed.visitors)
+        sums = daily_sums(by_cell(visitors), revenue, world.calendar)
+        lines = sales.order_lines(world.people, world.span)
+        values = _order_values(world, lines, revenue)
+        moments = make_moments(visitors, revenue, values, self._pages())
+        return Measurement(
+            sums=sums,
+            behaviour={arm: _behave(arm, sums, moments, revenue, values) for arm in Arm},
+            excluded=revenue.excluded,
+            last_click_minor=_last_click(world, lines, revenue),
+            in_both_arms=self._in_both_arms(),
+            frozen=self.frozen,
+            views=tuple(self._views(visitors, revenue)),
+            moments=moments,
+            on_several_browsers=_several_browsers(world),
+        )
+
+    def _count(self, who: Entered) -> Revenue:
+        return count_revenue(
+            self.world.facts,
+            who.entrants,
+            order_cap_minor=self.contract.order_cap_minor,
+            calendar=self.world.calendar,
+            frozen=self.frozen_on,
+        )
+
+    def _untriggered(self, who: Entered) -> Revenue:
+        """Return what visitors spent before a first exposure, frozen days and all."""
+        return count_revenue(
+            self.world.facts,
+            who.entrants,
+            order_cap_minor=self.contract.order_cap_minor,
+            calendar=self.world.calendar,
+            until_us=who.exposed_us,
+        )
+
+    def _open(self, visitors: Visitors) -> Visitors:
+        return {key: n for key, n in visitors.items() if key[0].day not in self.frozen_on}
+
+    def _day_facts(self) -> list[DayFacts]:
+        world = self.world
+        failed: set[dt.date] = set()
+        if self.assigned is not None:
+            revenue = self._untriggered(self.assigned)
+            sums = daily_sums(by_cell(self.assigned.visitors), revenue, world.calendar)
+            failed = failed_aa_days(sums, n_star=self.contract.n_star)
+        return day_facts(
+            by_cell(self.billed.visitors),
+            read_contamination(self.exposed, world),
+            world.facts,
+            world.calendar,
+            failed,
+        )
+
+    def _in_both_arms(self) -> int:
+        both = self.exposed.filter(self.exposed.in_both_arms)
+        return len(self.world.read(both.select("visitor")))
+
+    def _views(self, visitors: Visitors, revenue: Revenue) -> Iterator[View]:
+        calendar = self.world.calendar
+        yield from standard_views(visitors, revenue, calendar)
+        if self.assigned is not None:
+            everybody = self._open(self.assigned.visitors)
+            intended = self._count(self.assigned)
+            yield whole_view(ViewKind.INTENTION_TO_TREAT, everybody, intended, calendar)
+            alike = self._untriggered(self.assigned)
+            yield whole_view(ViewKind.UNTRIGGERED, self.assigned.visitors, alike, calendar)
+
+    def _pages(self) -> dict[Group, Pair]:
+        """Return pages and visits of those who did not enter on a frozen day."""
+        stretches = [self.world.calendar.bounds_us(day) for day in sorted(self.frozen_on)]
+        visits = by_visitor(self.world.people, outside(self.exposed, stretches), self.world.span)
+        return {
+            (row.pop("stratum"), ARMS[row.pop("arm")]): Pair(**{k: int(v) for k, v in row.items()})
+            for row in self.world.rows(visit_moments(visits))
+        }
+
+
+def _order_values(world: World, lines: "Table", revenue: Revenue) -> OrderValues:
+    """Return what the lines of each counted order come to; 0 where the log has none."""
+    head = head_items(
+        {row["item_id"]: row["units"] for row in world.rows(sales.units_by_item(lines))}
     )
-
-
-def _of_people(events: "Table", span: Window) -> "Table":
-    bots = bot_visitors(events, span).to_pyarrow()
-    events = events.filter(events.bot == "")
-    return events.anti_join(ibis.memtable(bots), "visitor") if bots.num_rows else events
-
-
-def _read_merges(shop: Shop, span: Window, database: sa.Engine) -> dict[str, str]:
-    with database.connect() as connection:
-        return read_merges(connection, shop.shop_id, before=span.end)
-
-
-def _read_facts(
-    shop: Shop, span: Window, database: sa.Engine, merges: Mapping[str, str]
-) -> list[MoneyFact]:
-    rows = tables.orders.c
-    query = sa.select(rows.kind, rows.order_id, rows.net_minor, rows.placed_at, rows.visitor).where(
-        rows.shop_id == shop.shop_id, rows.placed_at >= span.start, rows.placed_at < span.end
-    )
-    with database.connect() as connection:
-        found = connection.execute(query).all()
-    return [MoneyFact(OrderKind(row[0]), *row[1:4], merges.get(row[4], row[4])) for row in found]
-
-
-def _read_links(
-    shop: Shop, events: "Table", span: Window, database: sa.Engine, merges: Mapping[str, str]
-) -> dict[str, str]:
-    links = find_links(
-        shop.shop_id, events=events, database=database, starts_at=span.start, ends_at=span.end
-    )
-    visitors = {order_id: link.visitor for order_id, link in links.items()}
-    return {order_id: merges.get(visitor, visitor) for order_id, visitor in visitors.items()}
-
-
-def _read_exposures(exposures: "Table", visitors: set[str]) -> dict[str, Exposure]:
-    """Return the first exposures of the visitors who ordered, few beside all visitors."""
-    wanted = ibis.memtable(pa.table({"visitor": pa.array(sorted(visitors), pa.string())}))
-    return {
-        row["visitor"]: Exposure(row["stratum"], Arm(row["arm"]), _utc(row["exposed_at"]))
-        for row in _rows(exposures.semi_join(wanted, "visitor"))
-    }
-
-
-def _utc(at: dt.datetime) -> dt.datetime:
-    # Spark answers UTC without saying so.
-    return at if at.tzinfo else at.replace(tzinfo=dt.UTC)
-
-
-def _count_visitors(exposures: "Table", timezone: str) -> dict[Cell, int]:
-    counts: dict[Cell, int] = {}
-    for row in _rows(exposure_counts(exposures)):
-        at = dt.datetime.fromtimestamp(row["quarter"] * QUARTER_SECONDS, tz=dt.UTC)
-        cell = Cell(local_day(at, timezone), row["stratum"], Arm(row["arm"]))
-        counts[cell] = counts.get(cell, 0) + row["visitors"]
-    return counts
+    known = world.read(sales.order_values(lines, head))
+    ids = pa.array(revenue.counted.order_id, pa.string())
+    place = pc.index_in(ids, value_set=known["order_id"])
+    columns = {}
+    for field in dataclasses.fields(OrderValues):
+        column = known[field.name].cast(pa.int64()).take(place)
+        columns[field.name] = column.fill_null(0).combine_chunks().to_numpy(zero_copy_only=False)
+    return OrderValues(**columns)
 
 
 def _behave(
-    events: "Table",
-    exposures: "Table",
-    span: Window,
+    arm: Arm,
     sums: Iterable[DailySum],
-    lines: "Table",
-    counted: list[CountedOrder],
-) -> dict[Arm, Behaviour]:
-    visits = {row["arm"]: row for row in _rows(count_visits(events, exposures, span))}
-    head = head_items({row["item_id"]: row["units"] for row in _rows(sales.units_by_item(lines))})
-    sold = _rows(sales.units_by_arm(lines, counted))
-    behaviour = {}
-    for arm in Arm:
-        own = [row for row in sums if row.arm is arm]
-        units = [(row["item_id"], row["units"]) for row in sold if row["arm"] == arm.value]
-        seen = visits.get(arm.value, {"visits": 0, "pages": 0})
-        behaviour[arm] = Behaviour(
-            visitors=sum(row.visitors for row in own),
-            visits=seen["visits"],
-            pages=seen["pages"],
-            orders=sum(row.orders for row in own),
-            converted=sum(row.converted for row in own),
-            revenue_minor=sum(row.revenue_minor for row in own),
-            units=sum(count for _, count in units),
-            tail_units=sum(count for item_id, count in units if item_id not in head),
-        )
-    return behaviour
+    moments: Iterable[Moments],
+    revenue: Revenue,
+    values: OrderValues,
+) -> Behaviour:
+    own = [row for row in sums if row.arm is arm]
+    pages = [one.pages for one in moments if one.arm is arm]
+    is_own = revenue.entrants.arm[revenue.counted.entrant] == ARMS.index(arm)
+    return Behaviour(
+        visitors=sum(row.visitors for row in own),
+        visits=sum(pair.b for pair in pages),
+        pages=sum(pair.a for pair in pages),
+        orders=sum(row.orders for row in own),
+        converted=sum(row.converted for row in own),
+        revenue_minor=sum(row.revenue_minor for row in own),
+        units=int(values.units[is_own].sum()),
+        tail_units=int(values.tail_units[is_own].sum()),
+    )
 
 
-def _read_last_click(
-    events: "Table", lines: "Table", orders: list[CountedOrder], span: Window
-) -> int:
-    pairs = _rows(sales.clicked_lines(events, lines, orders, span))
+def _last_click(world: World, lines: "Table", revenue: Revenue) -> int:
+    counted = revenue.counted
+    treated = revenue.entrants.arm[counted.entrant] == ARMS.index(Arm.TREATMENT)
+    ids = counted.order_id[treated]
+    names = np.array([*revenue.entrants.place, ""], np.object_)
+    orders = {
+        "order_id": pa.array(ids, pa.string()),
+        "visitor": pa.array(names[counted.entrant[treated]], pa.string()),
+        "placed_seconds": pa.array(counted.placed_us[treated] // 1_000_000),
+    }
+    pairs = world.rows(sales.clicked_lines(world.people, lines, pa.table(orders), world.span))
     clicked = [(row["order_id"], row["item_id"]) for row in pairs]
-    own_lines = _rows(sales.lines_of(lines, sorted({order_id for order_id, _ in clicked})))
+    own_lines = world.rows(sales.lines_of(lines, sorted({order_id for order_id, _ in clicked})))
     return last_click_minor(
         clicked,
         [
             (row["order_id"], row["item_id"], row["quantity"], row["price_minor"])
             for row in own_lines
         ],
-        {order.order_id: order.value_minor for order in orders},
+        dict(zip(ids, counted.value_minor[treated].tolist(), strict=True)),
     )
 
 
-def _rows(table: "Table") -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = table.to_pyarrow().to_pylist()
-    return rows
+def _several_browsers(world: World) -> int:
+    if not world.merges:
+        return 0
+    people = on_several_browsers(world.browsers, world.merges, world.span)
+    return int(people.to_pyarrow().as_py())

@@ -1,43 +1,37 @@
-"""Exposures and orders → daily sums per arm. Pure, whole numbers only.
+"""Entries and orders → daily sums per arm. Pure, whole numbers only.
 
-An order counts for the visitor's arm when it was placed at or after the first exposure. Its
+An order counts for the visitor's arm when it was placed at or after the visitor entered. Its
 counted value is min(cap, net − refunds so far), never below 0: refunds come off the true price
 first, so that a capped order and its partial refund agree with what the shop kept. A refund
 changes the revenue of the day it was made and follows the order's visitor.
+
+On a frozen day nobody enters and no order counts; a refund made on it, of an order that counts,
+comes off on the next day that is not frozen.
 """
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from recommender.records import Arm, DailySum, OrderKind
-from recommender.uplift.days import local_day
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.records import Arm, DailySum
+from recommender.uplift.days import DAY_US, Calendar
+from recommender.uplift.exact import Numbers, products, running, sums_by
+from recommender.uplift.facts import Facts, Texts, Whole
 
 # Why an order is in neither arm.
 NO_VISITOR = "no-visitor"
 NOT_EXPOSED = "not-exposed"
 BEFORE_EXPOSURE = "before-exposure"
 UNKNOWN_ORDER = "refund-of-unknown-order"
+FROZEN = "frozen-day"
 
-
-class Exposure(NamedTuple):
-    """A visitor's first exposure."""
-
-    stratum: int
-    arm: Arm
-    exposed_at: dt.datetime
-
-
-class MoneyFact(NamedTuple):
-    """An order or a refund, as much of it as counting needs."""
-
-    kind: OrderKind
-    order_id: str
-    net_minor: int
-    placed_at: dt.datetime
-    visitor: str
+ARMS = (Arm.CONTROL, Arm.TREATMENT)
+COVARIATE_DAYS = 90
+"""How long before the first exposure what a visitor spent is a covariate."""
 
 
 class Cell(NamedTuple):
@@ -48,6 +42,24 @@ class Cell(NamedTuple):
     arm: Arm
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Entrants:
+    """Visitors who ordered, before or after they entered; all arrays have one length.
+
+    Attributes:
+        place: Visitor → place in the arrays.
+        arm: Place in `ARMS`.
+        entered_us: When the visitor entered the experiment.
+        placement: Place in `exposures.PLACEMENTS` of the first exposure.
+    """
+
+    place: Mapping[str, int]
+    stratum: Whole
+    arm: Whole
+    entered_us: Whole
+    placement: Whole
+
+
 @dataclass(slots=True)
 class Excluded:
     """Orders that count in neither arm, for one reason."""
@@ -56,156 +68,267 @@ class Excluded:
     revenue_minor: int = 0
 
 
-class CountedOrder(NamedTuple):
-    """An order that counts, with the revenue left of it at the window's end."""
+@dataclass(frozen=True, slots=True, eq=False)
+class CountedOrders:
+    """Orders that count, with the revenue left of each at the window's end."""
 
-    order_id: str
-    visitor: str
-    arm: Arm
-    placed_at: dt.datetime
-    value_minor: int
+    order_id: Texts
+    entrant: Whole
+    placed_us: Whole
+    value_minor: Whole
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """Changes of what visitors have spent, by entrant, then day, orders before refunds.
+
+    Attributes:
+        entrant: Place in `Entrants`.
+        day: Place in the calendar.
+        change_minor: By how much the visitor's revenue changes.
+        is_order: Whether an order is the cause; otherwise a refund.
+    """
+
+    entrant: Whole
+    day: Whole
+    change_minor: Whole
+    is_order: NDArray[np.bool_]
+
+    def where(self, mask: NDArray[np.bool_]) -> "Steps":
+        """Return some of the steps."""
+        return Steps(
+            self.entrant[mask], self.day[mask], self.change_minor[mask], self.is_order[mask]
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Revenue:
-    """What the orders of a window came to."""
+    """What the orders of a window came to.
 
-    growth: dict[Cell, "Growth"] = field(default_factory=lambda: defaultdict(Growth))
-    counted: list[CountedOrder] = field(default_factory=list)
-    excluded: dict[str, Excluded] = field(default_factory=lambda: defaultdict(Excluded))
+    Attributes:
+        entered: Day of entry by entrant; outside the calendar for whoever counts in no arm.
+        covariate_minor: By entrant, see `covariates`.
+        excluded: Reason → orders that count in neither arm.
+    """
 
-
-@dataclass(slots=True)
-class Growth:
-    """What a day added to one cell."""
-
-    orders: int = 0
-    converted: int = 0
-    revenue_minor: int = 0
-    revenue_squares: int = 0
-
-
-class _Change(NamedTuple):
-    day: dt.date
-    change_minor: int
-    is_order: bool
+    entrants: Entrants
+    entered: Whole
+    covariate_minor: Whole
+    steps: Steps
+    counted: CountedOrders
+    excluded: dict[str, Excluded] = field(default_factory=dict)
 
 
 def count_revenue(
-    facts: Iterable[MoneyFact],
-    exposures: Mapping[str, Exposure],
-    links: Mapping[str, str],
+    facts: Facts,
+    entrants: Entrants,
     *,
     order_cap_minor: int,
-    timezone: str,
+    calendar: Calendar,
+    frozen: Collection[dt.date] = (),
+    until_us: Whole | None = None,
 ) -> Revenue:
     """Count orders and refunds into days and arms.
 
     Args:
-        facts: Orders and refunds of the window, in any order.
-        exposures: Visitor → first exposure, at least of all visitors who ordered.
-        links: Order → visitor whose browser saw it; used where the order names no visitor.
+        facts: Orders of the calendar, and of `COVARIATE_DAYS` before it, with their refunds.
+        entrants: At least all visitors who ordered and entered.
         order_cap_minor: Revenue of one order above this does not count; 0 means no cap.
-        timezone: The shop's time zone.
+        frozen: Days of the calendar that count in neither arm.
+        until_us: By entrant, the instant from which orders count no more, and then no refund does.
     """
-    revenue = Revenue()
-    orders, refunds = _split(facts)
-    changes: dict[str, list[_Change]] = defaultdict(list)
-    for order_id, order in orders.items():
-        visitor = order.visitor or links.get(order_id, "")
-        exposure = exposures.get(visitor)
-        reason = _why_not(order, visitor, exposure)
-        if reason or exposure is None:
-            _exclude(revenue, reason, order.net_minor)
-            continue
-        steps = list(_values(order, refunds.get(order_id, []), order_cap_minor, timezone))
-        changes[visitor] += steps
-        value = sum(step.change_minor for step in steps)
-        revenue.counted.append(
-            CountedOrder(order_id, visitor, exposure.arm, order.placed_at, value)
-        )
-    for order_id in refunds.keys() - orders.keys():
-        for refund in refunds[order_id]:
-            _exclude(revenue, UNKNOWN_ORDER, -refund.net_minor)
-    for visitor, steps in changes.items():
-        _add_visitor(revenue, exposures[visitor], steps)
-    return revenue
-
-
-def daily_sums(visitors: Mapping[Cell, int], revenue: Revenue) -> list[DailySum]:
-    """Join visitors and revenue of the same day, stratum and arm; sorted."""
-    cells = sorted(visitors.keys() | revenue.growth.keys())
-    return [_daily_sum(cell, visitors.get(cell, 0), revenue.growth.get(cell)) for cell in cells]
-
-
-def _daily_sum(cell: Cell, visitors: int, growth: Growth | None) -> DailySum:
-    growth = growth or Growth()
-    return DailySum(
-        day=cell.day,
-        stratum=cell.stratum,
-        arm=cell.arm,
-        visitors=visitors,
-        orders=growth.orders,
-        converted=growth.converted,
-        revenue_minor=growth.revenue_minor,
-        revenue_squares=growth.revenue_squares,
+    entrant = np.array([entrants.place.get(one, -1) for one in facts.visitor], np.int64)
+    open_days = _open_days(calendar, frozen)
+    entered = calendar.number(entrants.entered_us)
+    # One entry more, for whoever has none.
+    entered_open = np.append(open_days[entered] == entered, False)
+    entered_us = np.append(entrants.entered_us, 0)[entrant]
+    day = calendar.number(facts.placed_us)
+    in_window = (day >= 0) & (day < len(calendar))
+    reasons = (
+        (NO_VISITOR, facts.visitor == ""),
+        (NOT_EXPOSED, entrant < 0),
+        (BEFORE_EXPOSURE, facts.placed_us < entered_us),
+        (FROZEN, ~entered_open[entrant] | (open_days[day] != day)),
+    )
+    counts, excluded = in_window.copy(), {}
+    for reason, applies in reasons:
+        told = counts & applies
+        if told.any():
+            excluded[reason] = Excluded(int(told.sum()), int(facts.net_minor[told].sum()))
+        counts &= ~applies
+    if until_us is not None:
+        counts &= facts.placed_us < np.append(until_us, 0)[entrant]
+    _exclude_refunds(facts, in_window, calendar, excluded)
+    steps, value_minor = _steps(
+        facts, counts, entrant, order_cap_minor, calendar, open_days, refunds=until_us is None
+    )
+    return Revenue(
+        entrants=entrants,
+        entered=np.where(entered_open[:-1], entered, -1),
+        covariate_minor=covariates(facts, entrants, entrant, order_cap_minor),
+        steps=steps,
+        counted=CountedOrders(
+            facts.order_id[counts], entrant[counts], facts.placed_us[counts], value_minor
+        ),
+        excluded=excluded,
     )
 
 
-def _split(
-    facts: Iterable[MoneyFact],
-) -> tuple[dict[str, MoneyFact], dict[str, list[MoneyFact]]]:
-    orders: dict[str, MoneyFact] = {}
-    refunds: dict[str, list[MoneyFact]] = defaultdict(list)
-    for fact in facts:
-        if fact.kind is OrderKind.ORDER:
-            orders[fact.order_id] = fact
-        else:
-            refunds[fact.order_id].append(fact)
-    return orders, refunds
+def covariates(facts: Facts, entrants: Entrants, entrant: Whole, cap_minor: int) -> Whole:
+    """Return what each entrant spent within `COVARIATE_DAYS` before entering, minor units.
+
+    Only what was so, and was known, strictly before the entry: an order's refunds made until then
+    are subtracted, later ones are not, and an order that found its visitor later does not count.
+    What follows the entry may depend on the arm.
+    """
+    entered_us = np.append(entrants.entered_us, 0)[entrant]
+    counts = (entrant >= 0) & (facts.placed_us < entered_us) & (facts.known_us < entered_us)
+    counts &= facts.placed_us >= entered_us - COVARIATE_DAYS * DAY_US
+    kept_minor = facts.net_minor.copy()
+    of = facts.refund_of
+    early = (of >= 0) & (facts.refunded_us < np.append(entered_us, 0)[of])
+    np.subtract.at(kept_minor, of[early], facts.refund_minor[early])
+    value_minor = np.where(counts, _counted(kept_minor, cap_minor), 0)
+    total = np.zeros(len(entrants.entered_us), np.int64)
+    np.add.at(total, entrant[counts], value_minor[counts])
+    return total
 
 
-def _why_not(order: MoneyFact, visitor: str, exposure: Exposure | None) -> str:
-    if not visitor:
-        return NO_VISITOR
-    if exposure is None:
-        return NOT_EXPOSED
-    return BEFORE_EXPOSURE if order.placed_at < exposure.exposed_at else ""
+def daily_sums(
+    visitors: Mapping[Cell, int], revenue: Revenue, calendar: Calendar
+) -> list[DailySum]:
+    """Join visitors, covariates and revenue of the same day, stratum and arm; sorted."""
+    numbers: dict[Cell, dict[str, int]] = {
+        cell: {"visitors": count} for cell, count in visitors.items() if count
+    }
+    for cells, columns in (_growth(revenue), _entries(revenue)):
+        for place, (day, stratum, arm) in enumerate(cells.tolist()):
+            own = numbers.setdefault(Cell(calendar.days[day], stratum, ARMS[arm]), {})
+            own |= {name: int(column[place]) for name, column in columns.items()}
+    # A refund of what the cap had cut off changes nothing.
+    told = [cell for cell, own in numbers.items() if any(own.values())]
+    return [_daily_sum(cell, numbers[cell]) for cell in sorted(told)]
 
 
-def _exclude(revenue: Revenue, reason: str, net_minor: int) -> None:
-    revenue.excluded[reason].orders += 1
-    revenue.excluded[reason].revenue_minor += net_minor
+def _daily_sum(cell: Cell, numbers: Mapping[str, int]) -> DailySum:
+    names = ("visitors", "orders", "converted", "revenue_minor", "revenue_squares")
+    return DailySum(cell.day, cell.stratum, cell.arm, **dict.fromkeys(names, 0) | dict(numbers))
 
 
-def _values(
-    order: MoneyFact, refunds: list[MoneyFact], cap_minor: int, timezone: str
-) -> Iterator[_Change]:
-    """Yield the order's value and each refund's change of it."""
-    kept_minor = order.net_minor
-    counted_minor = _counted(kept_minor, cap_minor)
-    yield _Change(local_day(order.placed_at, timezone), counted_minor, is_order=True)
-    for refund in sorted(refunds, key=lambda fact: fact.placed_at):
-        kept_minor -= refund.net_minor
-        left_minor = _counted(kept_minor, cap_minor)
-        # A shop's clock may date a refund before its order; it cannot come off earlier.
-        day = local_day(max(refund.placed_at, order.placed_at), timezone)
-        yield _Change(day, left_minor - counted_minor, is_order=False)
-        counted_minor = left_minor
+def _growth(revenue: Revenue) -> tuple[NDArray[np.int64], dict[str, Numbers]]:
+    """Return what each day added: squares grow by (revenue so far)² at the day's end."""
+    steps = revenue.steps
+    before, after = running(steps.entrant, steps.change_minor)
+    first = _is_first_order(steps)
+    covariate = revenue.covariate_minor[steps.entrant]
+    return _by_cell(
+        revenue.entrants,
+        steps.entrant,
+        steps.day,
+        orders=steps.is_order.astype(np.int64),
+        converted=first.astype(np.int64),
+        revenue_minor=steps.change_minor,
+        revenue_squares=products(after, after) - products(before, before),
+        covariate_products=products(covariate, steps.change_minor),
+    )
 
 
-def _counted(kept_minor: int, cap_minor: int) -> int:
-    return max(0, min(kept_minor, cap_minor) if cap_minor else kept_minor)
+def _entries(revenue: Revenue) -> tuple[NDArray[np.int64], dict[str, Numbers]]:
+    entrant = np.flatnonzero((revenue.entered >= 0) & (revenue.covariate_minor > 0))
+    covariate = revenue.covariate_minor[entrant]
+    return _by_cell(
+        revenue.entrants,
+        entrant,
+        revenue.entered[entrant],
+        covariate_minor=covariate,
+        covariate_squares=products(covariate, covariate),
+    )
 
 
-def _add_visitor(revenue: Revenue, exposure: Exposure, steps: list[_Change]) -> None:
-    """Add one visitor's days; squares grow by (revenue so far)² at the day's end."""
-    total_minor, has_ordered = 0, False
-    for step in sorted(steps, key=lambda step: (step.day, not step.is_order)):
-        growth = revenue.growth[Cell(step.day, exposure.stratum, exposure.arm)]
-        before_minor, total_minor = total_minor, total_minor + step.change_minor
-        growth.revenue_minor += step.change_minor
-        growth.revenue_squares += total_minor**2 - before_minor**2
-        growth.orders += step.is_order
-        growth.converted += step.is_order and not has_ordered
-        has_ordered |= step.is_order
+def _by_cell(
+    entrants: Entrants, entrant: Whole, day: Whole, **columns: Numbers
+) -> tuple[NDArray[np.int64], dict[str, Numbers]]:
+    """Sum columns by (day, stratum, arm)."""
+    stratum, arm = entrants.stratum[entrant], entrants.arm[entrant]
+    strata = int(stratum.max(initial=0)) + 1
+    keys, sums = sums_by((day * strata + stratum) * len(ARMS) + arm, *columns.values())
+    cells = np.stack(
+        [keys // (strata * len(ARMS)), keys // len(ARMS) % strata, keys % len(ARMS)], axis=1
+    )
+    return cells, dict(zip(columns, sums, strict=True))
+
+
+def _is_first_order(steps: Steps) -> NDArray[np.bool_]:
+    earlier, _ = running(steps.entrant, steps.is_order.astype(np.int64))
+    first: NDArray[np.bool_] = steps.is_order & (earlier == 0)
+    return first
+
+
+def _open_days(calendar: Calendar, frozen: Collection[dt.date]) -> Whole:
+    """Return for each day itself, or the next one that is not frozen; one day after the last."""
+    days = np.arange(len(calendar) + 2)
+    for place in range(len(calendar) - 1, -1, -1):
+        if calendar.days[place] in frozen:
+            days[place] = days[place + 1]
+    # The last place, which -1 finds, is no day.
+    days[-1] = len(calendar)
+    return days
+
+
+def _exclude_refunds(
+    facts: Facts,
+    in_window: NDArray[np.bool_],
+    calendar: Calendar,
+    excluded: dict[str, Excluded],
+) -> None:
+    """List refunds of orders that the window does not have."""
+    day = calendar.number(facts.refunded_us)
+    strange = ~np.append(in_window, False)[facts.refund_of] & (day >= 0) & (day < len(calendar))
+    if strange.any():
+        net_minor = -int(facts.refund_minor[strange].sum())
+        excluded[UNKNOWN_ORDER] = Excluded(int(strange.sum()), net_minor)
+
+
+def _steps(
+    facts: Facts,
+    counts: NDArray[np.bool_],
+    entrant: Whole,
+    cap_minor: int,
+    calendar: Calendar,
+    open_days: Whole,
+    *,
+    refunds: bool,
+) -> tuple[Steps, Whole]:
+    """Return each counted order's value and each refund's change of it, and what is left."""
+    orders = np.flatnonzero(counts)
+    told = np.flatnonzero(np.append(counts, False)[facts.refund_of]) if refunds else orders[:0]
+    of = np.r_[orders, facts.refund_of[told]]
+    is_order = np.arange(len(of)) < len(orders)
+    # A shop's clock may date a refund before its order; it cannot come off earlier.
+    at_us = np.maximum(np.r_[facts.placed_us[orders], facts.refunded_us[told]], facts.placed_us[of])
+    net_minor = np.r_[facts.net_minor[orders], -facts.refund_minor[told]]
+    sequence = np.lexsort((net_minor, at_us, ~is_order, of))
+    of, is_order, at_us = of[sequence], is_order[sequence], at_us[sequence]
+    _, kept = running(of, net_minor[sequence])
+    counted = _counted(kept, cap_minor)
+    change = counted - np.where(is_order, 0, np.r_[0, counted[:-1]])
+    day = open_days[calendar.number(at_us)]
+    known = day < len(calendar)
+    value = np.zeros(len(facts), np.int64)
+    np.add.at(value, of[known], change[known])
+    steps = Steps(entrant[of], day, change, is_order).where(known)
+    return _in_order(steps), value[orders]
+
+
+def _in_order(steps: Steps) -> Steps:
+    order = np.lexsort((~steps.is_order, steps.day, steps.entrant))
+    return Steps(
+        steps.entrant[order], steps.day[order], steps.change_minor[order], steps.is_order[order]
+    )
+
+
+def _counted(kept_minor: Numbers, cap_minor: int) -> Whole:
+    # One order never outgrows 64 bits, whatever many of them come to.
+    capped = np.minimum(kept_minor, cap_minor) if cap_minor else kept_minor
+    return np.maximum(capped, 0).astype(np.int64)

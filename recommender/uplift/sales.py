@@ -1,14 +1,13 @@
 """What was ordered, and clicked before: Ibis expressions over the event log. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import ibis
 import pyarrow as pa
 
-from recommender.records import Arm, EventType
+from recommender.records import EventType
 from recommender.uplift.days import Window
-from recommender.uplift.revenue import CountedOrder
 
 if TYPE_CHECKING:
     from ibis.expr.types import Table
@@ -34,25 +33,40 @@ def units_by_item(lines: "Table") -> "Table":
     return lines.group_by("item_id").aggregate(units=lines.quantity.sum())
 
 
-def units_by_arm(lines: "Table", orders: Sequence[CountedOrder]) -> "Table":
-    """Count units sold in counted orders: arm, item_id, units."""
-    joined = lines.inner_join(_order_table(orders), "order_id")
-    return joined.group_by("arm", "item_id").aggregate(units=joined.quantity.sum())
+def order_values(lines: "Table", head: Iterable[str]) -> "Table":
+    """Return what the lines of each order come to, in all and outside the best sellers.
+
+    Columns: order_id, units, tail_units, sold_minor, tail_minor; a line without a price is worth
+    nothing in either.
+    """
+    best = ibis.memtable(pa.table({"best": pa.array(sorted(head), pa.string())}))
+    lines = lines.left_join(best, lines.item_id == best.best)
+    is_tail = lines.best.isnull()
+    quantity = lines.quantity.cast("int64")
+    value = (quantity * lines.price_minor).fill_null(0)
+    return lines.group_by("order_id").aggregate(
+        units=quantity.sum(),
+        tail_units=quantity.sum(where=is_tail).fill_null(0),
+        sold_minor=value.sum(),
+        tail_minor=value.sum(where=is_tail).fill_null(0),
+    )
 
 
-def clicked_lines(
-    events: "Table", lines: "Table", orders: Sequence[CountedOrder], window: Window
-) -> "Table":
-    """Return the ordered items whose recommendation was clicked before: order_id, item_id."""
+def clicked_lines(events: "Table", lines: "Table", orders: pa.Table, window: Window) -> "Table":
+    """Return the ordered items whose recommendation was clicked before: order_id, item_id.
+
+    Args:
+        orders: Orders asked about: order_id, visitor, placed_seconds.
+    """
     events = _within(events, window, EventType.SELECT_ITEM)
     events = events.filter(events.slate_id != "", events.visitor != "")
     clicks = events.select(
         "visitor", clicked=events.occurred_at.epoch_seconds(), item=events.items.unnest()
     )
     clicks = clicks.select("visitor", "clicked", item_id=clicks.item.item_id)
-    ordered = lines.inner_join(_order_table(orders), "order_id")
+    ordered = lines.inner_join(ibis.memtable(orders), "order_id")
     pairs = ordered.inner_join(clicks, ["visitor", "item_id"])
-    age = pairs.placed - pairs.clicked
+    age = pairs.placed_seconds - pairs.clicked
     recent = pairs.filter(age >= 0, age <= CLICK_DAYS * 86_400)
     return recent.select("order_id", "item_id").distinct()
 
@@ -69,18 +83,3 @@ def _within(events: "Table", window: Window, kind: EventType) -> "Table":
         events.occurred_at >= window.start,
         events.occurred_at < window.end,
     )
-
-
-def _order_table(orders: Sequence[CountedOrder]) -> "Table":
-    columns = {
-        "order_id": pa.array([order.order_id for order in orders], pa.string()),
-        "visitor": pa.array([order.visitor for order in orders], pa.string()),
-        "arm": pa.array([order.arm.value for order in orders], pa.string()),
-        "placed": pa.array([int(order.placed_at.timestamp()) for order in orders], pa.int64()),
-    }
-    return ibis.memtable(pa.table(columns))
-
-
-def treated(orders: Iterable[CountedOrder]) -> list[CountedOrder]:
-    """Return the orders of visitors with recommendations."""
-    return [order for order in orders if order.arm is Arm.TREATMENT]

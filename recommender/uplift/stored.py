@@ -9,7 +9,10 @@ import sqlalchemy as sa
 from recommender import tables
 from recommender.records import Arm, DailySum
 from recommender.uplift.behaviour import Behaviour
+from recommender.uplift.freezing import RULES_VERSION, FrozenDay
+from recommender.uplift.metrics import Moments, moments_as_json, moments_from_json
 from recommender.uplift.revenue import Excluded
+from recommender.uplift.views import View, views_as_json, views_from_json
 
 _NEITHER_ARM = "none"
 """Row of table `behaviour` for what is in no arm."""
@@ -26,6 +29,10 @@ class Measurement:
         excluded: Reason → orders that are in neither arm.
         last_click_minor: Revenue that last-click attribution would claim.
         in_both_arms: Persons exposed in both arms; they count in the one seen first.
+        frozen: Days that count in neither arm; `sums` has no rows of them.
+        views: Other cuts of the same experiment.
+        moments: What `metrics.compare_metrics` needs, by stratum and arm.
+        on_several_browsers: Persons exposed on more than one browser.
     """
 
     sums: list[DailySum]
@@ -33,6 +40,10 @@ class Measurement:
     excluded: dict[str, Excluded]
     last_click_minor: int
     in_both_arms: int
+    frozen: tuple[FrozenDay, ...] = ()
+    views: tuple[View, ...] = ()
+    moments: tuple[Moments, ...] = ()
+    on_several_browsers: int = 0
 
     @property
     def in_both_arms_share(self) -> float:
@@ -40,7 +51,7 @@ class Measurement:
         return self.in_both_arms / max(1, sum(row.visitors for row in self.sums))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredMeasurement(Measurement):
     """A measurement read back.
 
@@ -62,6 +73,11 @@ def store_measurement(
         "excluded": {reason: asdict(orders) for reason, orders in result.excluded.items()},
         "last_click_minor": result.last_click_minor,
         "in_both_arms": result.in_both_arms,
+        "on_several_browsers": result.on_several_browsers,
+        "freezing_rules": RULES_VERSION,
+        "frozen": [asdict(day) | {"day": day.day.isoformat()} for day in result.frozen],
+        "views": views_as_json(result.views),
+        "moments": moments_as_json(result.moments),
     }
     sums = [{"shop_id": shop_id, **asdict(row), "arm": row.arm.value} for row in result.sums]
     rows = [
@@ -91,6 +107,13 @@ def read_measurement(connection: sa.Connection, shop_id: str) -> StoredMeasureme
         last_click_minor=neither.body["last_click_minor"],
         # What an earlier release measured does not say.
         in_both_arms=neither.body.get("in_both_arms", 0),
+        on_several_browsers=neither.body.get("on_several_browsers", 0),
+        frozen=tuple(
+            FrozenDay(dt.date.fromisoformat(day["day"]), day["reason"], day["detail"])
+            for day in neither.body.get("frozen", [])
+        ),
+        views=views_from_json(neither.body.get("views", [])),
+        moments=moments_from_json(neither.body.get("moments", [])),
         measured_at=neither.measured_at,
     )
 

@@ -1,199 +1,167 @@
-"""A per-visitor table from any experiment → each arm against the control (verb: reads a file)."""
+"""A table from any experiment → each arm against the control (verb: reads a file)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
-
 from recommender.errors import InvalidInputError
-from recommender.uplift.estimate import ratio_interval
+from recommender.uplift.contrast import Metric, contrast
 from recommender.uplift.integrity import SRM_LIMIT, split_p
-from recommender.uplift.interval import fixed_multiplier, sequence_multiplier
+from recommender.uplift.moments import Moments, cell_moments
+from recommender.uplift.table_days import Days, day_by_day, novelty, split_over_days_p
+from recommender.uplift.table_file import read_columns
+from recommender.uplift.table_report import Design, describe
+from recommender.uplift.units import Columns, Units, make_units
 
-DEFAULT_N_STAR = 5_000
-"""GrowthBook's default, so that results compare; a contract fixes its own."""
-
-_NUMBERS = (
-    pa.types.is_integer,
-    pa.types.is_floating,
-    pa.types.is_decimal,
-    pa.types.is_boolean,
-)
+FEWEST_NONZERO = 30
+"""Below so many units with a value in an arm the intervals promise more than they hold."""
+_MAX_CELLS = 500_000
 
 
-@dataclass(frozen=True, slots=True)
-class ArmMoments:
-    """One arm of the table; the variance of a single visitor is unknown."""
-
-    n: int
-    mean: float
-    variance: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Design:
-    """What was agreed before looking.
-
-    Attributes:
-        control: Name of the arm the others are compared with.
-        alpha: Error probability of the intervals.
-        n_star: Visitors at which the confidence sequence is tightest.
-        weights: Arm → weight in the split; arms not named have weight 1.
-    """
-
-    control: str
-    alpha: Decimal
-    n_star: int
-    weights: Mapping[str, float]
-
-
-def analyse_table(
-    path: Path, *, arm_column: str, value_column: str, design: Design
-) -> dict[str, Any]:
-    """Compare every arm of a CSV or Parquet file, one visitor a row, with the control.
+def analyse_table(path: Path, columns: Columns, design: Design) -> dict[str, Any]:
+    """Compare every arm of a CSV or Parquet file with the control.
 
     Raises:
         InvalidInputError: The file cannot be read, or a column or the control is not in it, or a
             value is missing or no number.
     """
-    return compare_arms(_moments(_read(path, arm_column, value_column)), design)
+    table = read_columns(path, columns.names, texts=columns.texts)
+    units = make_units(table, columns, cap=design.cap, mean_per_row=design.mean_per_row)
+    return compare_arms(units, columns, design)
 
 
-def compare_arms(arms: Mapping[str, ArmMoments], design: Design) -> dict[str, Any]:
-    """Return the report of `uplift analyse`; see the command's help for its fields.
+def compare_arms(units: Units, columns: Columns, design: Design) -> dict[str, Any]:
+    """Return the report of `uplift analyse`; see docs/commands.md for its fields.
 
     Raises:
-        InvalidInputError: The control is not among the arms, or a weight is of no arm.
+        InvalidInputError: The control is not among the arms, a weight is of no arm, or a
+            denominator is 0.
     """
-    unknown = {design.control, *design.weights} - arms.keys()
-    if unknown:
-        raise InvalidInputError(
-            f"No visitor is in arm {', '.join(sorted(unknown))}; the arms are "
-            f"{', '.join(sorted(arms))}",
-            code="unknown-arm",
-        )
-    weights = [design.weights.get(name, 1.0) for name in arms]
-    if min(weights) < 0 or not sum(weights):
-        raise InvalidInputError("Weights are not negative, and one is above 0", code="bad-weights")
-    shares = [weight / sum(weights) for weight in weights]
-    srm_p = split_p([arm.n for arm in arms.values()], shares)
-    control = arms[design.control]
-    return {
-        "control": {"arm": design.control, "n": control.n, "mean": control.mean},
+    names = units.arm.names
+    metric = Metric(units.has_denominator, bool(columns.covariate))
+    moments = _moments(units)
+    by_stratum = moments.pooled(2)
+    whole = by_stratum.pooled(1)
+    if metric.has_denominator and not whole.mean[:, 1].all():
+        raise InvalidInputError("The denominators of an arm sum to 0", code="bad-value")
+    shares = _shares(names, design)
+    control = _place(names, design.control)
+    srm_p = split_p([int(n) for n in whole.n], shares)
+    report: dict[str, Any] = {
+        "control": _arm(names, whole, control, metric),
         "arms": [
-            _compare(name, arm, control, design)
-            for name, arm in arms.items()
-            if name != design.control
+            _arm(names, whole, place, metric)
+            | describe(contrast(by_stratum.pick(place), by_stratum.pick(control), metric), design)
+            for place in range(len(names))
+            if place != control
         ],
         "srm_p": srm_p,
         "srm_alarm": srm_p < SRM_LIMIT,
         "alpha": float(design.alpha),
         "n_star": design.n_star,
     }
-
-
-def _compare(name: str, arm: ArmMoments, control: ArmMoments, design: Design) -> dict[str, Any]:
-    difference = arm.mean - control.mean
-    report: dict[str, Any] = {
-        "arm": name,
-        "n": arm.n,
-        "mean": arm.mean,
-        "difference": difference,
-        "relative_uplift": difference / control.mean if control.mean else None,
-    }
-    sequence = sequence_multiplier(arm.n + control.n, alpha=design.alpha, n_star=design.n_star)
-    for kind, multiplier in (("fixed", fixed_multiplier(design.alpha)), ("sequence", sequence)):
-        report[f"interval_{kind}"] = _interval(arm, control, float(multiplier))
-        report[f"relative_interval_{kind}"] = _relative_interval(arm, control, multiplier)
+    report["input"] = _input(units, columns)
+    if columns.day:
+        report["day_split_p"] = split_over_days_p(moments.pooled(1).n)
+        days = Days(moments, names, units.day.names, control, metric, design)
+        report["days"] = day_by_day(days)
+        report["novelty"] = novelty(days)
+    report["warnings"] = _warnings(report, names, whole)
     return report
 
 
-def _interval(arm: ArmMoments, control: ArmMoments, k: float) -> list[float] | None:
-    """Return the interval of the difference of means, None with a single visitor in an arm."""
-    if arm.variance is None or control.variance is None:
-        return None
-    difference = arm.mean - control.mean
-    margin = k * (arm.variance / arm.n + control.variance / control.n) ** 0.5
-    return [difference - margin, difference + margin]
-
-
-def _relative_interval(arm: ArmMoments, control: ArmMoments, k: Decimal) -> list[float] | None:
-    if arm.variance is None or control.variance is None:
-        return None
-    interval = ratio_interval(
-        (Fraction(arm.mean), Fraction(arm.variance) / arm.n),
-        (Fraction(control.mean), Fraction(control.variance) / control.n),
-        k,
-    )
-    return None if interval is None else [float(bound) for bound in interval]
-
-
-def _read(path: Path, arm_column: str, value_column: str) -> pa.Table:
-    columns = [arm_column, value_column]
-    try:
-        if path.suffix.lower() in {".parquet", ".pq"}:
-            names = pq.read_schema(path).names
-            _check_columns(names, columns)
-            table = pq.read_table(path, columns=columns)
-        else:
-            with pa_csv.open_csv(path) as reader:
-                _check_columns(reader.schema.names, columns)
-            # Names of arms such as 007 or true stay what is written.
-            options = pa_csv.ConvertOptions(
-                include_columns=columns, column_types={arm_column: pa.string()}
-            )
-            table = pa_csv.read_csv(path, convert_options=options)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InvalidInputError(f"Cannot read {path.name}: {error}", code="bad-file") from error
-    return pa.table({"arm": table[arm_column], "value": table[value_column]})
-
-
-def _check_columns(names: list[str], wanted: list[str]) -> None:
-    missing = [name for name in wanted if name not in names]
-    if missing:
+def _moments(units: Units) -> Moments:
+    """Return the moments by arm, stratum and day."""
+    shape = (len(units.arm.names), len(units.stratum.names), len(units.day.names))
+    if shape[0] * shape[1] * shape[2] > _MAX_CELLS:
         raise InvalidInputError(
-            f"No column {' and no column '.join(missing)}; the file has {', '.join(names)}",
-            code="unknown-column",
-        )
-
-
-def _moments(table: pa.Table) -> dict[str, ArmMoments]:
-    """Return n, mean and variance by arm, arms in alphabetical order."""
-    if not len(table):
-        raise InvalidInputError("The file has no rows", code="bad-value")
-    arm, value = pc.cast(table["arm"], pa.string()), table["value"]
-    if not any(is_type(value.type) for is_type in _NUMBERS):
-        raise InvalidInputError(
-            f"The value column holds {value.type}, not numbers", code="bad-value"
-        )
-    value = pc.cast(value, pa.float64())
-    # A visitor without a value and a visitor who spent nothing are not the same thing.
-    usable = pc.and_(pc.not_equal(arm, ""), pc.is_finite(value))
-    lacking = len(arm) - pc.sum(usable, min_count=0).as_py()
-    if lacking:
-        raise InvalidInputError(
-            f"{lacking} of {len(arm)} rows lack an arm or a number; write 0 for a visitor who "
-            "spent nothing",
+            f"{shape[0]} arms × {shape[1]} strata × {shape[2]} days are too many to compare",
             code="bad-value",
         )
-    # Threads would add up in another order every time and change the last digits.
-    grouped = pa.table({"arm": arm, "value": value}).group_by("arm", use_threads=False)
-    counted = grouped.aggregate(
-        [
-            ("value", "count"),
-            ("value", "mean"),
-            ("value", "variance", pc.VarianceOptions(ddof=1, min_count=2)),
-        ]
-    )
-    rows = sorted(counted.to_pylist(), key=lambda row: row["arm"])
+    cell = (units.arm.codes * shape[1] + units.stratum.codes) * shape[2] + units.day.codes
+    return cell_moments(cell, shape, units.numbers)
+
+
+def _place(names: tuple[str, ...], wanted: str) -> int:
+    """Return the arm that a person means: as it is written, else as the same number or word."""
+    if wanted in names:
+        return names.index(wanted)
+    alike = [place for place, name in enumerate(names) if _plain(name) == _plain(wanted)]
+    if len(alike) != 1:
+        raise InvalidInputError(
+            f"No visitor is in arm {wanted}; the arms are {', '.join(names)}", code="unknown-arm"
+        )
+    return alike[0]
+
+
+def _plain(name: str) -> str | float:
+    try:
+        return float(name)
+    except ValueError:
+        return name.strip().casefold()
+
+
+def _shares(names: tuple[str, ...], design: Design) -> list[float]:
+    weights = [1.0] * len(names)
+    for name, weight in design.weights.items():
+        weights[_place(names, name)] = weight
+    if min(weights) < 0 or not sum(weights):
+        raise InvalidInputError("Weights are not negative, and one is above 0", code="bad-weights")
+    return [weight / sum(weights) for weight in weights]
+
+
+def _arm(names: tuple[str, ...], whole: Moments, place: int, metric: Metric) -> dict[str, Any]:
     return {
-        row["arm"]: ArmMoments(row["value_count"], row["value_mean"], row["value_variance"])
-        for row in rows
+        "arm": names[place],
+        "n": int(whole.n[place]),
+        "mean": metric.value(whole.mean[place]),
     }
+
+
+def _input(units: Units, columns: Columns) -> dict[str, Any]:
+    """Return what the file held, and what was done to it."""
+    return {
+        "rows": units.rows,
+        "units": len(units.arm.codes),
+        "strata": len(units.stratum.names) if columns.stratum else 0,
+        "days": len(units.day.names) if columns.day else 0,
+        "units_in_several_arms": units.in_several_arms,
+        "rows_capped": units.capped,
+        "removed_by_cap": units.removed,
+        "rows_below_0": units.negative,
+    }
+
+
+def _warnings(report: Mapping[str, Any], names: tuple[str, ...], whole: Moments) -> list[str]:
+    """Return what a careful reader would ask about, as sentences."""
+    found = report["input"]
+    told = []
+    if report["srm_alarm"]:
+        told.append(
+            f"The split is off (SRM p {report['srm_p']:.2g}): trust no comparison. Shares other "
+            "than equal are told with --expected."
+        )
+    if report.get("day_split_p", 1.0) < SRM_LIMIT:
+        told.append(
+            "The split changed over the days: give them as the stratum column too, or a good "
+            "season looks like an effect."
+        )
+    if found["units_in_several_arms"]:
+        told.append(
+            f"{found['units_in_several_arms']:,} units have rows in several arms; each counts in "
+            "the arm of its first row. Leaving them out would bias the result."
+        )
+    if found["rows_below_0"]:
+        told.append(f"{found['rows_below_0']:,} rows are below 0 and count as they are.")
+    few = [name for name, n in zip(names, whole.nonzero, strict=True) if n < FEWEST_NONZERO]
+    if few:
+        told.append(
+            f"Fewer than {FEWEST_NONZERO} units have a value in {', '.join(few)}: too few for "
+            "intervals that rest on many."
+        )
+    if len(names) > 2:
+        told.append(
+            f"{len(names) - 1} arms are compared, each at its own error probability: for all "
+            "together divide --alpha by their number."
+        )
+    return told

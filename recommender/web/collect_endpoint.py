@@ -14,6 +14,7 @@ from recommender.events.bots import bot_flag
 from recommender.events.parsing import ParsedBatch, parse_events
 from recommender.events.shedding import is_shed
 from recommender.events.visits import visits_of
+from recommender.experiments.assignment import assign
 from recommender.records import Rejection, Shop
 from recommender.telemetry import EVENTS_TOTAL, RATE_LIMITED_TOTAL, SHED_TOTAL
 from recommender.web.problems import problem, problem_of
@@ -87,6 +88,7 @@ def take_events(services: "Services", shop: Shop, environ: dict[str, Any]) -> "b
             environ.get("HTTP_USER_AGENT", ""),
             environ.get("HTTP_SEC_PURPOSE") or environ.get("HTTP_PURPOSE", ""),
         ),
+        assign=_assigner(shop),
     )
     full_share = services.state.full_share
     events = [event for event in batch.events if not is_shed(event.type, full_share)]
@@ -142,6 +144,11 @@ def _check_rate(services: "Services", shop: Shop, environ: dict[str, Any]) -> No
         return
     RATE_LIMITED_TOTAL.labels(shop.shop_id, exceeded).inc()
     raise UnavailableError(f"Too many requests a minute from this {exceeded}", code="rate-limited")
+
+
+def _assigner(shop: Shop) -> Callable[[str], tuple[str, int]]:
+    stratum = shop.current_stratum
+    return lambda visitor_id: (assign(visitor_id, stratum).value, stratum.stratum)
 
 
 def _item_test(services: "Services", shop_id: str) -> Callable[[str], bool]:

@@ -3,19 +3,11 @@
 Every page reads what was stored by the nightly measurement; nothing heavy runs on a page view.
 """
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response as AnyResponse
 
-from recommender.billing.archive import (
-    Settlement,
-    read_invoice_pdf,
-    read_settlement,
-    read_settlements,
-)
-from recommender.billing.evidence import write_evidence
 from recommender.billing.preview import preview
-from recommender.billing.statement import canonical_json, evidence_of
 from recommender.errors import (
     InvalidInputError,
     NotFoundError,
@@ -27,11 +19,15 @@ from recommender.shops.accounts import verify_login
 from recommender.shops.login_throttle import attempt_keys, forgive, take_attempt
 from recommender.web import (
     console_access,
+    console_contract,
     console_orders,
+    console_plan,
     console_recommendations,
     console_rules,
+    console_statements,
 )
 from recommender.web import console_figures as figures
+from recommender.web.console_metrics import metrics_page
 from recommender.web.console_session import (
     current_visit,
     render_page,
@@ -39,6 +35,7 @@ from recommender.web.console_session import (
     sign_out,
     signed_in,
 )
+from recommender.web.console_statement import preview_page
 from recommender.web.context import services
 
 blueprint = Blueprint("console", __name__, url_prefix="/console")
@@ -46,6 +43,9 @@ blueprint.register_blueprint(console_recommendations.blueprint)
 blueprint.register_blueprint(console_rules.blueprint)
 blueprint.register_blueprint(console_orders.blueprint)
 blueprint.register_blueprint(console_access.blueprint)
+blueprint.register_blueprint(console_statements.blueprint)
+blueprint.register_blueprint(console_contract.blueprint)
+blueprint.register_blueprint(console_plan.blueprint)
 LATEST_EVENTS = 15
 MAX_TYPED = 1_000
 _REFUSED = (
@@ -90,46 +90,33 @@ def overview() -> str:
     """Show what the recommendations changed, and what that costs."""
     shop = current_visit().shop
     seen = preview(shop, database=services().database, now=services().now())
-    standing = figures.standing(shop, seen) if seen is not None and seen.evidence.sums else None
+    if seen is None or not seen.evidence.sums:
+        share = figures.treated_share(shop)
+        has_events = bool(_latest_events(shop))
+        return render_page("overview", statement=None, has_events=has_events, share=share)
     return render_page(
         "overview",
-        standing=standing,
-        has_events=standing is None and bool(_latest_events(shop)),
-        share=figures.treated_share(shop),
+        statement=preview_page(shop, seen),
+        cards=figures.behaviour_cards(seen.measured.behaviour, shop.currency),
+        measured_at=figures.moment(seen.measured.measured_at, shop),
     )
 
 
-@blueprint.get("/statements")
+@blueprint.get("/metrics")
 @signed_in
-def statements() -> str:
-    """List the closed months."""
-    with services().database.connect() as connection:
-        settlements = read_settlements(connection, current_visit().shop.shop_id)
-    return render_page("statements", months=figures.closed_months(settlements))
-
-
-@blueprint.get("/statements/<month>/<int:version>.json")
-@signed_in
-def statement_json(month: str, version: int) -> Response:
-    """Answer a statement as it was hashed."""
-    body = canonical_json(_settlement(month, version).statement)
-    return _download(body, "application/json", f"statement-{month}-v{version}.json")
-
-
-@blueprint.get("/statements/<month>/<int:version>.csv")
-@signed_in
-def evidence_csv(month: str, version: int) -> Response:
-    """Answer the evidence that a statement was made from."""
-    body = write_evidence(evidence_of(_settlement(month, version).statement))
-    return _download(body, "text/csv", f"evidence-{month}-v{version}.csv")
-
-
-@blueprint.get("/invoices/<number>.pdf")
-@signed_in
-def invoice_pdf(number: str) -> Response:
-    """Answer an invoice exactly as it was issued."""
-    pdf = read_invoice_pdf(current_visit().shop.shop_id, number, database=services().database)
-    return _download(pdf, "application/pdf", f"{number}.pdf")
+def metrics() -> str:
+    """Show every figure with its intervals, and the experiment cut otherwise."""
+    shop = current_visit().shop
+    seen = preview(shop, database=services().database, now=services().now())
+    if seen is None or not seen.evidence.sums:
+        return render_page("metrics", section="overview", view=None)
+    estimate = seen.bill.target.estimate
+    return render_page(
+        "metrics",
+        section="overview",
+        view=metrics_page(seen.measured, seen.evidence.contract, estimate),
+        at=figures.moment(seen.measured.measured_at, shop),
+    )
 
 
 @blueprint.get("/integration")
@@ -164,22 +151,6 @@ def problem_page(error: RecommenderError) -> tuple[str, int]:
         type(error), 500
     )
     return render_template("console/problem.html", error=error), status
-
-
-def _settlement(month: str, version: int) -> Settlement:
-    with services().database.connect() as connection:
-        found = read_settlement(connection, current_visit().shop.shop_id, month, version)
-    if found is None:
-        raise NotFoundError(f"There is no statement for {month}", code="unknown-statement")
-    return found
-
-
-def _download(body: bytes, mimetype: str, name: str) -> Response:
-    return Response(
-        body,
-        mimetype=mimetype,
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
 
 
 def _latest_events(shop: Shop) -> list[Event]:

@@ -4,29 +4,18 @@ import datetime as dt
 import zoneinfo
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from recommender.billing import wording
 from recommender.billing.archive import Settlement
 from recommender.billing.months import parse_month
-from recommender.billing.preview import Preview
 from recommender.billing.pricing import MIN_BUYERS
 from recommender.records import Arm, Event, Shop
-from recommender.uplift import revenue
 from recommender.uplift.behaviour import HEAD_SHARE, Behaviour
-from recommender.uplift.estimate import estimate_over_time
-from recommender.web.console_chart import Chart, draw_chart, to_looks
+from recommender.web.console_statement import stand_of
 
-MOST_LOOKS = 60
 MIN_VISITS = 100
 """Below this a difference in percent would only show chance."""
-_EXCLUDED = {
-    revenue.NO_VISITOR: "no visitor known: neither the order nor a browser named one",
-    revenue.NOT_EXPOSED: "the visitor never reached a recommendation",
-    revenue.BEFORE_EXPOSURE: "placed before the visitor's first recommendation",
-    revenue.UNKNOWN_ORDER: "refunds of orders from before the contract",
-}
 _TASKS = {
     "path": "What a shopper looks at next, without what was seen before",
     "next": "What a shopper looks at next, with what was seen before",
@@ -126,123 +115,8 @@ def _card(
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """One of the four ways to price the same months; `bar` is 0–100."""
-
-    name: str
-    note: str
-    amount: str
-    bar: float
-    is_ours: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The overview page's figures."""
-
-    sentence: str
-    gain: str
-    cards: list[Card]
-    charts: dict[str, Chart]
-    month: str
-    due: str
-    explanation: str
-    prices: list[Price]
-    facts: list[tuple[str, str]]
-    measured_at: str
-
-
-def standing(shop: Shop, preview: Preview) -> Standing:
-    """Return how a shop stands, as last measured."""
-    bill, evidence = preview.bill, preview.evidence
-    estimate = bill.target.estimate
-    gain = ""
-    if estimate is not None and estimate.relative_interval(estimate.sequence) is not None:
-        low, high = estimate.interval_minor(estimate.sequence)
-        gain = (
-            f"{wording.amount(round(estimate.incremental_minor), shop.currency)} additional "
-            f"revenue so far (between {wording.amount(round(low), shop.currency)} and "
-            f"{wording.amount(round(high), shop.currency)})"
-        )
-    return Standing(
-        sentence=wording.result_sentence(estimate, evidence.contract, evidence.strata),
-        gain=gain,
-        cards=behaviour_cards(preview.measured.behaviour, shop.currency),
-        charts=_charts(shop, preview),
-        month=f"{evidence.through:%B %Y}",
-        due=wording.amount(bill.due_minor, shop.currency),
-        explanation=wording.REASONS[bill.reason],
-        prices=_prices(shop, preview),
-        facts=_facts(shop, preview),
-        measured_at=moment(preview.measured.measured_at, shop),
-    )
-
-
-def _charts(shop: Shop, preview: Preview) -> dict[str, Chart]:
-    """Draw the band for wide and for narrow screens, where texts must stay as large."""
-    contract = preview.evidence.contract
-    estimates = estimate_over_time(
-        preview.evidence.sums,
-        alpha=Decimal(contract.alpha_ppm) / 1_000_000,
-        n_star=contract.n_star,
-        most=MOST_LOOKS,
-    )
-    looks = to_looks(estimates)
-    declared = None if shop.declared_effect_ppm is None else shop.declared_effect_ppm / 1_000_000
-    drawn = {
-        "wide": draw_chart(looks, declared=declared, width=960, height=300),
-        "narrow": draw_chart(looks, declared=declared, width=400, height=280),
-    }
-    return {name: chart for name, chart in drawn.items() if chart is not None}
-
-
-def _prices(shop: Shop, preview: Preview) -> list[Price]:
-    bill = preview.bill
-    rows = [
-        ("Our bill so far", "what you pay", bill.billed_minor),
-        ("Proven minimum", "lower end of the interval", bill.target.proven_minimum_minor),
-        ("Best estimate", "middle of the interval", bill.target.best_estimate_minor),
-        ("Last click", "what click attribution would charge", bill.last_click_minor),
-    ]
-    largest = max(minor for _, _, minor in rows) or 1
-    return [
-        Price(
-            name,
-            note,
-            wording.amount(minor, shop.currency),
-            round(100 * max(minor, 0) / largest, 1),
-            is_ours=not number,
-        )
-        for number, (name, note, minor) in enumerate(rows)
-    ]
-
-
-def _facts(shop: Shop, preview: Preview) -> list[tuple[str, str]]:
-    """Return what makes the figures trustworthy, or not."""
-    on, off = (preview.measured.behaviour[arm] for arm in (Arm.TREATMENT, Arm.CONTROL))
-    facts = [
-        ("Visitors", f"{on.visitors:,} with and {off.visitors:,} without recommendations"),
-        ("Buyers", f"{on.converted:,} and {off.converted:,}; each group needs {MIN_BUYERS}"),
-    ]
-    shares = {stratum.stratum: stratum.treatment_share_ppm for stratum in shop.strata}
-    for check in preview.bill.split:
-        came = check.treatment / max(1, check.treatment + check.control)
-        meant = wording.percent(shares[check.stratum] / 1_000_000)
-        verdict = "off, billing is frozen" if check.mismatch else "as agreed"
-        name = "Split" if len(preview.bill.split) == 1 else f"Split, stratum {check.stratum}"
-        text = f"{wording.percent(came, 2)} came into the group with recommendations, {meant} "
-        facts.append((name, f"{text} were meant to: {verdict} (p = {check.p:.2g})"))
-    for reason, orders in sorted(preview.measured.excluded.items()):
-        counted = (
-            f"{orders.orders:,} × {wording.amount(orders.revenue_minor, shop.currency)} in all"
-        )
-        facts.append(("Not counted", f"{counted}: {_EXCLUDED[reason]}"))
-    return facts
-
-
-@dataclass(frozen=True, slots=True)
 class ClosedMonth:
-    """A line of the statements page."""
+    """A line of the statements page; `stand` is kind and words of its mark."""
 
     month: str
     key: str
@@ -252,6 +126,7 @@ class ClosedMonth:
     explanation: str
     invoice_number: str
     is_credit: bool
+    stand: tuple[str, str]
 
 
 def closed_months(settlements: Sequence[Settlement]) -> list[ClosedMonth]:
@@ -266,6 +141,7 @@ def closed_months(settlements: Sequence[Settlement]) -> list[ClosedMonth]:
             explanation=settlement.statement["explanation"],
             invoice_number=settlement.invoice_number,
             is_credit=settlement.amount_minor < 0,
+            stand=stand_of(settlement.statement),
         )
         for settlement in settlements
     ]

@@ -101,6 +101,17 @@ def test_train_tells_time_and_memory_of_every_size() -> None:
     assert {one["training"] for one in serving["rounds"]} == {False, True}
 
 
+def test_uplift_makes_the_statement_of_every_size() -> None:
+    figures = printed("uplift", "--sizes", "1000,3000", "--rounds", "2")
+    assert [point["rows"] for point in figures["sizes"]] == [1_000, 3_000]
+    for point in figures["sizes"]:
+        assert len(point["rounds"]) == 2
+        assert point["ours"] > 0
+        assert point["limit"] > 0
+    assert figures["ours"] is None, "ten millions were not measured"
+    assert isinstance(figures["exponent"], float)
+
+
 def test_wrong_answers_are_told_and_the_status_is_1(monkeypatch: pytest.MonkeyPatch) -> None:
     # Something answers at our address, but stores nothing.
     monkeypatch.setattr("recommender.bench.ingest.SERVICE", NOOP)
@@ -126,6 +137,7 @@ def test_a_web_server_that_does_not_start_is_one_clear_error(
         ("train", "--sizes", "many"),
         ("train", "--sizes", "1000,,2000"),
         ("train", "--sizes", "10"),
+        ("uplift", "--sizes", "few"),
         ("serve", "--rounds", "0"),
         ("serve", "--items", "0"),
         ("ingest", "--requests", "-1"),

@@ -228,6 +228,7 @@ def test_what_changes_a_shop_is_in_the_log(database: sa.Engine, shop: Shop) -> N
     entries = read_audit(shop.shop_id, database=database)
     assert [entry.action for entry in entries] == [
         "key.created",
+        "buyer.changed",
         "stratum.started",
         "signing-secret.created",
         "key.created",

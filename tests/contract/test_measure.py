@@ -1,5 +1,6 @@
 """Measuring with the real event log and both databases."""
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,10 +10,17 @@ import sqlalchemy as sa
 
 from money_world import CONTRACT
 from recommender.errors import InconsistentError
+from recommender.events.sealing import seal_days
 from recommender.ports import EventLog
 from recommender.records import Arm, Contract, DailySum, EventItem, EventType, Shop
 from recommender.uplift.measure import collect, measure
-from recommender.uplift.stored import Measurement, read_measurement, read_sums
+from recommender.uplift.stored import (
+    Measurement,
+    read_measurement,
+    read_sums,
+    store_measurement,
+)
+from recommender.uplift.views import ViewKind
 from shoppers import Shoppers, live_through
 
 NOON = dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC)
@@ -78,7 +86,8 @@ def test_a_story_by_hand(shoppers: Shoppers, measured: Measure) -> None:
 
     treated, held = Arm.TREATMENT, Arm.CONTROL
     assert result.sums == [
-        DailySum(day(3), 1, held, 1, 0, 0, 0, 0),
+        # bert had spent 7,000 before
+        DailySum(day(3), 1, held, 1, 0, 0, 0, 0, 7_000, 7_000**2),
         DailySum(day(3), 1, treated, 1, 0, 0, 0, 0),
         DailySum(day(4), 1, held, 1, 0, 0, 0, 0),
         DailySum(day(4), 1, treated, 0, 1, 1, 900, 900**2),
@@ -109,7 +118,10 @@ def test_what_was_before_the_contract_does_not_count(shoppers: Shoppers, measure
     shoppers.expose("early", start, Arm.TREATMENT)
     shoppers.order("2", 200, start, "early")
     result = measured(MARCH_31)
-    assert result.sums == [DailySum(dt.date(2026, 3, 2), 1, Arm.TREATMENT, 1, 1, 1, 200, 40_000)]
+    # What was ordered before is a covariate: 100, 100² and 100 × 200.
+    assert result.sums == [
+        DailySum(dt.date(2026, 3, 2), 1, Arm.TREATMENT, 1, 1, 1, 200, 40_000, 100, 10_000, 20_000)
+    ]
     assert result.excluded == {}
 
 
@@ -123,6 +135,7 @@ def test_a_longer_measurement_agrees_on_the_earlier_days(
     whole = measured(days[-1])
     part = measured(days[5])
     assert part.sums == [row for row in whole.sums if row.day <= days[5]]
+    assert whole.frozen == ()
     assert sum(row.visitors for row in whole.sums) == 12 * 30
     assert sum(row.orders for row in part.sums) > 5
 
@@ -194,3 +207,156 @@ def test_programs_count_in_neither_arm(shoppers: Shoppers, measured: Measure) ->
         seen = result.behaviour[arm]
         assert (seen.visitors, seen.orders, seen.pages, seen.units) == (1, 1, 1, 1)
     assert result.excluded["not-exposed"].orders == 2
+
+
+def test_visitors_who_met_no_recommendation_are_the_standing_check(
+    shoppers: Shoppers, measured: Measure
+) -> None:
+    """Pages tell the arm too; four visitors, of whom two are exposed, one of them later."""
+    for visitor, arm in [("a", Arm.TREATMENT), ("b", Arm.CONTROL), ("c", Arm.TREATMENT)]:
+        shoppers.event(EventType.PAGE_VIEW, visitor, NOON, arm=arm, stratum=1)
+    shoppers.order("before", 300, NOON + DAY / 4, "a")
+    shoppers.expose("a", NOON + DAY, Arm.TREATMENT)
+    shoppers.order("after", 1_000, NOON + DAY, "a")
+    shoppers.expose("d", NOON, Arm.CONTROL)
+    shoppers.order("never exposed", 50, NOON + DAY, "b")
+    result = measured(MARCH_31)
+    assert sum(row.visitors for row in result.sums) == 2
+    views = {(view.kind, view.name): view.strata for view in result.views}
+    ((everybody,), (alike,)) = (
+        views[kind, ""] for kind in (ViewKind.INTENTION_TO_TREAT, ViewKind.UNTRIGGERED)
+    )
+    assert (everybody.treatment.visitors, everybody.control.visitors) == (2, 2)
+    assert (everybody.treatment.revenue_minor, everybody.control.revenue_minor) == (1_300, 50)
+    assert (alike.treatment.revenue_minor, alike.control.revenue_minor) == (300, 50)
+    # As billed: what a spent before the exposure is its covariate.
+    (treated,) = [row for row in result.sums if row.arm is Arm.TREATMENT]
+    assert (treated.revenue_minor, treated.covariate_minor) == (1_000, 300)
+
+
+def test_without_arms_on_pages_there_is_nothing_beside_the_exposed(
+    shoppers: Shoppers, measured: Measure
+) -> None:
+    shoppers.event(EventType.PAGE_VIEW, "a", NOON)
+    shoppers.expose("a", NOON, Arm.TREATMENT)
+    kinds = {view.kind for view in measured(MARCH_31).views}
+    assert kinds == {ViewKind.TRAILING, ViewKind.MONTH, ViewKind.PLACEMENT}
+
+
+def test_months_placements_and_the_last_quarter(shoppers: Shoppers, measured: Measure) -> None:
+    july = dt.datetime(2026, 7, 5, 12, tzinfo=dt.UTC)
+    shoppers.event(EventType.EXPOSURE, "a", NOON, arm=Arm.TREATMENT, stratum=1, placement="cart")
+    shoppers.event(EventType.EXPOSURE, "b", july, arm=Arm.CONTROL, stratum=1, placement="home")
+    shoppers.order("1", 100, NOON, "a")
+    shoppers.order("2", 400, july, "a")
+    shoppers.order("3", 70, july, "b")
+    views = {(view.kind.value, view.name): view.strata[0] for view in measured(july.date()).views}
+    assert set(views) == {
+        ("trailing", ""),
+        *(("month", f"2026-{number:02}") for number in range(3, 8)),
+        ("placement", "cart"),
+        ("placement", "home"),
+    }
+    last = views["trailing", ""]
+    assert (last.treatment.visitors, last.treatment.revenue_minor) == (1, 400)
+    assert last.treatment.revenue_squares == 400**2
+    march = views["month", "2026-03"]
+    assert (march.treatment.revenue_minor, march.control.visitors) == (100, 0)
+    assert views["month", "2026-07"].treatment.revenue_minor == 400
+    assert views["placement", "cart"].treatment.revenue_minor == 500
+    assert views["placement", "home"].treatment.visitors == 0
+    assert views["placement", "home"].control.revenue_minor == 70
+
+
+def test_a_torn_day_is_in_no_arm_and_told(shoppers: Shoppers, measured: Measure) -> None:
+    """Ten visitors an arm a day; on the second day the control's exposures are lost."""
+    for number in range(3):
+        at = NOON + number * DAY
+        for visitor in range(10):
+            shoppers.expose(f"t{number}-{visitor}", at, Arm.TREATMENT)
+            shoppers.event(EventType.PAGE_VIEW, f"t{number}-{visitor}", at)
+            if number != 1:
+                shoppers.expose(f"c{number}-{visitor}", at, Arm.CONTROL)
+    for visitor in range(10, 20):
+        shoppers.expose(f"t1-{visitor}", NOON + DAY, Arm.TREATMENT)
+    shoppers.order("of a frozen day", 100, NOON + DAY, "t0-0")
+    shoppers.order("of who came then", 200, NOON + 2 * DAY, "t1-0")
+    shoppers.order("counts", 400, NOON + 2 * DAY, "t0-0")
+    result = measured(MARCH_31)
+    assert [(one.day.day, one.reason) for one in result.frozen] == [(4, "split-of-day")]
+    assert {row.day.day for row in result.sums} == {3, 5}
+    treated = result.behaviour[Arm.TREATMENT]
+    assert (treated.visitors, treated.orders, treated.revenue_minor) == (20, 1, 400)
+    assert treated.pages == 20
+    assert result.excluded["frozen-day"].orders == 2
+    (month,) = [view for view in result.views if view.kind is ViewKind.MONTH]
+    assert month.strata[0].treatment.visitors == 20
+
+
+@pytest.mark.parametrize(("currency", "cap"), [("JPY", 100_000), ("EUR", 0), ("KWD", 5_000)])
+def test_minor_units_are_counted_as_they_are(
+    shop: Shop,
+    database: sa.Engine,
+    event_log: EventLog,
+    contract: Contract,
+    shoppers: Shoppers,
+    currency: str,
+    cap: int,
+) -> None:
+    """Yen have no decimals, dinars three: to the measurement all are whole minor units."""
+    shoppers.expose("anna", NOON, Arm.TREATMENT)
+    shoppers.order("1", 12_345, NOON, "anna")
+    shoppers.tell(event_log, database)
+    result = collect(
+        replace(shop, currency=currency),
+        event_log=event_log,
+        database=database,
+        contract=replace(contract, currency=currency, order_cap_minor=cap),
+        through=MARCH_31,
+    )
+    assert sum(row.revenue_minor for row in result.sums) == min(12_345, cap or 12_345)
+
+
+def test_all_of_a_measurement_is_read_back(
+    shop: Shop, database: sa.Engine, event_log: EventLog, contract: Contract, shoppers: Shoppers
+) -> None:
+    for number, arm in enumerate([*Arm] * 10):
+        shoppers.event(EventType.PAGE_VIEW, f"v{number}", NOON, arm=arm, stratum=1)
+        shoppers.expose(f"v{number}", NOON, arm)
+        line = EventItem(f"i{number % 3}", 1, 10**10)
+        shoppers.order(f"o{number}", 10**10, NOON, f"v{number}", [line])
+    for number in range(20):
+        shoppers.expose(f"w{number}", NOON + DAY, Arm.TREATMENT)
+    shoppers.tell(event_log, database)
+    result = collect(
+        shop, event_log=event_log, database=database, contract=contract, through=MARCH_31
+    )
+    assert result.frozen
+    assert result.moments[0].basket.aa == 10 * 10**20
+    with database.begin() as connection:
+        store_measurement(connection, shop.shop_id, result, NOW)
+        stored = read_measurement(connection, shop.shop_id)
+    assert stored is not None
+    for field in dataclasses.fields(Measurement):
+        assert getattr(stored, field.name) == getattr(result, field.name)
+
+
+def test_sealed_days_measure_as_open_ones_do(
+    shop: Shop, database: sa.Engine, event_log: EventLog, contract: Contract, shoppers: Shoppers
+) -> None:
+    """A copy that comes after the sealing opens its day again, and still counts once."""
+
+    def run() -> Measurement:
+        return collect(
+            shop, event_log=event_log, database=database, contract=contract, through=MARCH_31
+        )
+
+    live_through(shoppers, [NOON.date(), (NOON + DAY).date()], visitors_a_day=20, uplift=0.5)
+    events = list(shoppers.events)
+    shoppers.tell(event_log, database)
+    measured_open = run()
+    seal_days(shop.shop_id, event_log=event_log, database=database, through=MARCH_31, now=NOW)
+    assert run() == measured_open
+    shoppers.events = events[:50]
+    shoppers.tell(event_log, database)
+    assert run() == measured_open

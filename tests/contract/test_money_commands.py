@@ -70,7 +70,7 @@ def test_measure_settle_and_verify_follow_each_other(
     told = json.loads(verified.stdout)
     assert (told["passed"], told["due_minor"]) == (True, settled["amount_minor"])
     assert "daily sums are what happened" in told["does_not_prove"]
-    assert run("verify", str(path)).stdout.count("ok  ") == 4
+    assert run("verify", str(path)).stdout.count("ok  ") == 7
 
 
 def test_text_is_for_people(run: Run, proven: Shop) -> None:
@@ -104,49 +104,3 @@ def test_a_month_that_cannot_be_closed_fails(run: Run, proven: Shop) -> None:
     assert json.loads(result.stdout)["shops"][0]["code"] == "month-not-over"
     alone = run("settle", "--month", "2026-04", "--shop", proven.shop_id)
     assert isinstance(alone.exception, InvalidInputError)
-
-
-# -- without any service ------------------------------------------------------------------------
-
-
-def analyse(tmp_path: Path, *more: str) -> Result:
-    path = tmp_path / "visitors.csv"
-    rows = [f"{i},{'no' if i % 10 == 0 else 'yes'},{10 if i % 7 == 0 else 0}" for i in range(2_000)]
-    path.write_text("\n".join(["id,arm,spent", *rows, ""]))
-    columns = ["--arm-column", "arm", "--control", "no", "--value-column", "spent"]
-    return CliRunner().invoke(money_commands.uplift, ["analyse", str(path), *columns, *more])
-
-
-def test_analyse_prints_the_agreed_object(tmp_path: Path) -> None:
-    report = json.loads(analyse(tmp_path, "--json").stdout)
-    [arm] = report["arms"]
-    assert report["control"]["n"] == 200
-    assert (arm["arm"], arm["n"]) == ("yes", 1_800)
-    assert arm["difference"] == pytest.approx(arm["mean"] - report["control"]["mean"])
-    low, high = arm["interval_fixed"]
-    wide_low, wide_high = arm["interval_sequence"]
-    assert wide_low < low < arm["difference"] < high < wide_high
-    assert report["srm_alarm"] is True  # 10 : 90 where halves were expected
-
-
-def test_analyse_takes_the_agreed_split(tmp_path: Path) -> None:
-    weights = ["--expected", "no=1", "--expected", "yes=9"]
-    assert json.loads(analyse(tmp_path, *weights, "--json").stdout)["srm_p"] == 1.0
-    text = analyse(tmp_path, *weights).stdout
-    assert "sequence interval" in text
-    assert "SRM p 1" in text
-
-
-@pytest.mark.parametrize(
-    ("option", "code"),
-    [
-        (("--alpha", "0"), "bad-alpha"),
-        (("--alpha", "five"), "bad-alpha"),
-        (("--expected", "no"), "bad-weights"),
-        (("--expected", "maybe=1"), "unknown-arm"),
-    ],
-)
-def test_analyse_says_what_is_wrong(tmp_path: Path, option: tuple[str, str], code: str) -> None:
-    error = analyse(tmp_path, *option).exception
-    assert isinstance(error, InvalidInputError)
-    assert error.code == code

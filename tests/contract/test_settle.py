@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 from event_load import make_event
 
-from money_world import CONTRACT
+from money_world import BUYER, CONTRACT, bill_to
 from recommender import tables
 from recommender.adapters.invoice_pdf import render_invoice
 from recommender.billing import settle as settling
@@ -240,15 +240,62 @@ def test_months_are_closed_in_order(shop: Shop, database: sa.Engine, close: Sett
     assert caught.value.code == "month-out-of-order"
 
 
-def test_a_new_contract_version_begins_from_nothing(
-    shop: Shop, database: sa.Engine, close: Settle, good_march: Contract
+def test_a_new_contract_version_begins_from_nothing_but_what_a_cap_held_back(
+    shop: Shop, database: sa.Engine, event_log: EventLog, close: Settle
 ) -> None:
-    close()
+    shoppers = Shoppers(shop)
+    days = [STARTS_ON + dt.timedelta(days=i) for i in range(2)]
+    live_through(shoppers, days, visitors_a_day=200, uplift=2.0, conversion=0.3)
+    shoppers.tell(event_log, database)
+    add_terms(shop, database, cap_month_bps=50)
     add_terms(shop, database, starts_on=dt.date(2026, 4, 1))
+    march = close()
+    left_minor = march.statement["bill"]["left_minor"]
+    assert march.statement["contract"]["ends_on"] == "2026-03-31"
+    assert left_minor > 0
     april = close("2026-04", now=MAY)
     assert april.contract_version == 2
     assert april.statement["daily"] == []
-    assert april.statement["bill"]["billed_before_minor"] == 0
+    bill = april.statement["bill"]
+    assert (bill["billed_before_minor"], bill["target_minor"]) == (0, left_minor)
+    # Nothing was sold under the new version, so its cap of the month is 0.
+    assert (bill["success_minor"], bill["reason"]) == (0, "capped")
+
+
+def test_the_version_before_is_closed_first(shop: Shop, database: sa.Engine, close: Settle) -> None:
+    add_terms(shop, database)
+    add_terms(shop, database, starts_on=dt.date(2026, 4, 1))
+    with pytest.raises(InvalidInputError) as caught:
+        close("2026-04", now=MAY)
+    assert caught.value.code == "month-out-of-order"
+    close()
+    close("2026-04", now=MAY)
+
+
+def test_a_new_version_leaves_its_predecessor_a_month_to_settle_in(
+    shop: Shop, database: sa.Engine, close: Settle
+) -> None:
+    add_terms(shop, database)
+    close()
+    with pytest.raises(InvalidInputError) as caught:
+        add_terms(shop, database, starts_on=dt.date(2026, 4, 20))
+    assert caught.value.code == "contract-order"
+    assert add_terms(shop, database, starts_on=dt.date(2026, 5, 1)).version == 2
+
+
+def test_a_licence_fee_is_invoiced_though_nothing_is_proven(
+    shop: Shop, database: sa.Engine, close: Settle
+) -> None:
+    # From 2 March on: 30 of 31 days of 310.00
+    add_terms(shop, database, licence_month_minor=31_000)
+    settlement = close()
+    assert (settlement.amount_minor, settlement.invoice_number) == (30_000, "2026-000001")
+    assert settlement.statement["bill"]["reason"] == "not-proven"
+    pdf = read_invoice_pdf(shop.shop_id, settlement.invoice_number, database=database)
+    assert verify_invoice(pdf).passed
+    april = close("2026-04", now=MAY)
+    # The fixed fee is no part of what the success fee is reckoned against.
+    assert (april.amount_minor, april.statement["bill"]["billed_before_minor"]) == (31_000, 0)
 
 
 def test_a_failed_rendering_burns_no_number(
@@ -282,6 +329,7 @@ def test_shops_that_close_at_once_get_consecutive_numbers(
     for number in range(7):
         order = ShopOrder(f"Shop {number}", "EUR", "FR", "Europe/Paris", ["https://a.example"])
         created = create_shop(order, database=database, now=APRIL)
+        bill_to(created.shop_id, database)
         other = ShopDirectory(database).by_id(created.shop_id)
         shoppers = Shoppers(other)
         live_through(
@@ -373,10 +421,10 @@ def test_an_invoice_is_one_page_that_says_everything(issued: bytes, shop: Shop) 
     reader = pypdf.PdfReader(io.BytesIO(issued))
     assert len(reader.pages) == 1
     text = reader.pages[0].extract_text()
-    for words in ("Invoice", "2026-000001", shop.name, "2–31 March 2026"):
+    for words in ("Invoice", "2026-000001", BUYER.name, "2–31 March 2026"):
         assert words in text
     assert "Since 2 March 2026 your visitors with recommendations spent between" in text
-    assert sorted(reader.attachments) == ["evidence.csv", "statement.json"]
+    assert sorted(reader.attachments) == ["evidence.csv", "factur-x.xml", "statement.json"]
 
 
 def test_equal_documents_give_equal_bytes(close: Settle, good_march: Contract) -> None:
@@ -400,7 +448,10 @@ def test_an_invoice_proves_itself(issued: bytes) -> None:
         "evidence",
         "statement",
         "figures",
+        "e-invoice",
         "amounts",
+        "vat",
+        "parties",
     ]
 
 

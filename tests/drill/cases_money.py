@@ -13,7 +13,7 @@ from pathlib import Path
 from drill.case import Drill, Outcome, case
 from drill.service import Service
 from drill.shops import DrillShop
-from money_world import CONTRACT
+from money_world import CONTRACT, bill_to
 from recommender.crash_points import CRASH_POINTS
 from recommender.shops.keys import signing_secret
 from recommender.shops.registry import ShopOrder, add_contract, create_shop
@@ -37,6 +37,7 @@ def add_proven_shop(service: Service, number: int) -> DrillShop:
             f"Proven {number}", "EUR", "FR", "Europe/Paris", [f"https://p{number}.example"]
         )
         new = create_shop(order, database=services.database, now=BEGAN_AT)
+        bill_to(new.shop_id, services.database)
         shop = services.shops.by_id(new.shop_id)
         shoppers = Shoppers(shop)
         days = [BEGAN_ON + dt.timedelta(days=step) for step in range(2)]

@@ -1,13 +1,12 @@
 """A shop's owner who opens the console over the real application."""
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
 from pages import EMAIL, NOW, PASSWORD, STARTS_ON, log_in
-from werkzeug.serving import make_server
+from statement_world import served_console
 
 from money_world import CONTRACT
 from recommender.bootstrap import Services
@@ -56,10 +55,5 @@ def see(client: FlaskClient) -> Callable[[str], str]:
 @pytest.fixture
 def address(services: Services) -> Iterator[str]:
     """Address of the console in a real server, for a browser."""
-    server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/console"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served_console(services) as served:
+        yield served

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from money_world import STRATUM, buyers, contract, evidence, shop_month
-from recommender.billing.evidence import Billed, SealedRevision, read_evidence, write_evidence
+from recommender.billing.evidence import (
+    FIRST_TERMS,
+    Billed,
+    SealedRevision,
+    read_evidence,
+    write_evidence,
+)
 from recommender.billing.months import Month
 from recommender.billing.pricing import price
 from recommender.billing.statement import (
@@ -21,6 +27,7 @@ from recommender.billing.statement import (
 from recommender.billing.wording import NO_COMPARISON, amount, day, percent, period, result_sentence
 from recommender.records import Arm, DailySum, Shop, Stratum
 from recommender.uplift.estimate import estimate
+from recommender.uplift.freezing import FrozenDay
 from recommender.uplift.revenue import Excluded
 
 JANUARY = dt.date(2027, 1, 31)
@@ -77,6 +84,44 @@ def test_figures_follow_from_the_evidence_alone() -> None:
     assert {name: body[name] for name in recomputed} == recomputed
     assert evidence_of(json.loads(canonical_json(body))) == facts
     assert body["evidence_sha256"] == sha256(write_evidence(again))
+
+
+FIRST_BILL = {
+    "gate_open",
+    "target_minor",
+    "billed_before_minor",
+    "cap_minor",
+    "due_minor",
+    "left_minor",
+    "reason",
+}
+
+
+def test_a_statement_of_the_first_release_is_recomputed_in_its_own_shape() -> None:
+    facts = replace(evidence(shop_month(), JANUARY), schema=1)
+    told = figures(facts, price(facts))
+    assert set(told["bill"]) == FIRST_BILL
+    assert set(told["contract"]) == set(FIRST_TERMS)
+    assert "phase" not in told["strata"][0]
+    assert "covariate_minor" not in told["daily"][0]
+    assert not {"frozen_days", "carried_minor"} & told.keys()
+    body = build_statement(SHOP, facts, price(facts), excluded={}, closed_at=CLOSED_AT)
+    assert evidence_of(json.loads(canonical_json(body))) == facts
+
+
+def test_lines_frozen_days_and_what_covariates_explain_are_told() -> None:
+    frozen = FrozenDay(dt.date(2027, 1, 5), "no-orders", "No order")
+    facts = replace(evidence(shop_month(), JANUARY), frozen=(frozen,), carried_minor=7)
+    body = build_statement(SHOP, facts, price(facts), excluded={}, closed_at=CLOSED_AT)
+    assert body["schema"] == 2
+    assert body["frozen_days"] == [
+        {"day": "2027-01-05", "reason": "no-orders", "detail": "No order"}
+    ]
+    lines = body["bill"]["lines"]
+    assert [line["kind"] for line in lines] == ["success_tier", "carried_in"]
+    assert sum(line["amount_minor"] for line in lines) == body["bill"]["due_minor"]
+    assert (body["estimate"]["theta_ppm"], body["estimate"]["variance_kept_ppm"]) == (0, 10**6)
+    assert evidence_of(json.loads(canonical_json(body))) == facts
 
 
 def test_the_estimate_is_told_in_whole_units() -> None:

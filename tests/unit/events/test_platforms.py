@@ -284,3 +284,13 @@ def test_a_signature_fits_its_body_and_secret_only() -> None:
     assert not is_signed(body, "", "secret-of-the-shop")
     assert not is_signed(body, "é", "secret-of-the-shop")
     assert plain_domain("https://Shop.example/") == plain_domain("shop.example") == "shop.example"
+
+
+@pytest.mark.parametrize("name", ["recommender_test", "_recommender_test"])
+def test_orders_that_the_shop_marks_as_tests_state_nothing(name: str) -> None:
+    """On every platform, so that the shop's own people are in neither arm."""
+    assert not shopify(changed(SHOPIFY, note_attributes=[{"name": name, "value": "1"}]))
+    assert not woo(changed(WOOCOMMERCE, meta_data=[{"key": name, "value": "yes"}]))
+    assert not presta({**PRESTASHOP, "test": True})
+    assert presta({**PRESTASHOP, "test": False})
+    assert woo(changed(WOOCOMMERCE, meta_data=[{"key": name, "value": ""}]))

@@ -9,7 +9,7 @@ from shopfront import ids
 from planted import BEGAN_AT, GROUPS, catalogue_item
 from recommender.catalog.eligibility import is_showable
 from recommender.events.identity import pseudonym
-from recommender.records import EventType, Placement, Stratum
+from recommender.records import EventType, Phase, Placement, Stratum
 from recommender.telemetry import FAILED_OPEN_TOTAL
 from recommender.training.artifact import ArtifactStore
 
@@ -245,6 +245,17 @@ def test_both_arms_are_recorded_alike_and_the_control_sees_nothing(front):
         assert event.placement == "product"
         assert event.occurred_at == event.received_at == front.now
         assert event.day == front.now.date()
+
+
+def test_in_an_a_a_stretch_nobody_is_shown_anything_and_exposures_go_on(front):
+    silent = Stratum("shop", 4, "salt", 500_000, BEGAN_AT, Phase.A_A)
+    front.shop = replace(front.shop, strata=(*front.shop.strata, silent))
+    answers = [front.ask(Placement.HOME, visitor_id=f"v{number}") for number in range(20)]
+    assert {answer.arm for answer in answers} == {"control", "treatment"}
+    assert not any(answer.shown or ids(answer) for answer in answers)
+    exposed = [event for event in front.hot_state.exposures if event.stratum == 4]
+    assert {event.arm for event in exposed} == {"control", "treatment"}
+    assert all(event.items for event in exposed)
 
 
 def test_an_exposure_is_recorded_once_per_visitor_and_placement(front):

@@ -1,14 +1,20 @@
 import datetime as dt
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from recommender.records import Arm, EventItem, EventType
 from recommender.uplift import sales
-from recommender.uplift.behaviour import Behaviour, count_visits, head_items, last_click_minor
+from recommender.uplift.behaviour import (
+    Behaviour,
+    by_visitor,
+    head_items,
+    last_click_minor,
+    visit_moments,
+)
 from recommender.uplift.days import window
-from recommender.uplift.exposures import first_exposures
-from recommender.uplift.revenue import CountedOrder
+from recommender.uplift.exposures import entries, exposed
 
 NOON = dt.datetime(2027, 3, 2, 12, tzinfo=dt.UTC)
 MARCH = window(dt.date(2027, 3, 1), dt.date(2027, 3, 31), "Europe/Paris")
@@ -17,8 +23,10 @@ DAY = dt.timedelta(days=1)
 
 
 def visits(table: Any) -> dict[str, tuple[int, int]]:
-    rows = count_visits(table, first_exposures(table, MARCH), MARCH).to_pyarrow().to_pylist()
-    return {row["arm"]: (row["visits"], row["pages"]) for row in rows}
+    seen = by_visitor(table, exposed(entries(table, MARCH)), MARCH)
+    rows = visit_moments(seen).to_pyarrow().to_pylist()
+    arms = ("control", "treatment")
+    return {arms[row["arm"]]: (int(row["b"]), int(row["a"])) for row in rows}
 
 
 def see_pages(tell: Any, visitor: str, at: dt.datetime, minutes: list[int]) -> None:
@@ -71,20 +79,32 @@ def ordered(tell: Any, order_id: str, *items: EventItem, at: dt.datetime = NOON)
     tell(EventType.ORDER, "", at, order_id=order_id, items=items)
 
 
-def counted(order_id: str, visitor: str = "v", arm: Arm = Arm.TREATMENT) -> CountedOrder:
-    return CountedOrder(order_id, visitor, arm, NOON, 10_000)
-
-
-def test_units_are_those_of_counted_orders_by_arm(tell: Any, event_table: Any) -> None:
-    ordered(tell, "1", EventItem("a", 2), EventItem("b"))
-    ordered(tell, "2", EventItem("a", 3))
-    ordered(tell, "of nobody", EventItem("b", 50))
+def test_what_lines_come_to_in_all_and_in_the_tail(tell: Any, event_table: Any) -> None:
+    ordered(tell, "1", EventItem("a", 2, 300), EventItem("b", 1, 400))
+    ordered(tell, "2", EventItem("a", 3, 300), EventItem("c", 5))
     lines = sales.order_lines(event_table(tell.events), MARCH)
-    by_arm = sales.units_by_arm(lines, [counted("1"), counted("2", arm=Arm.CONTROL)])
-    rows = {(r["arm"], r["item_id"]): r["units"] for r in by_arm.to_pyarrow().to_pylist()}
-    assert rows == {("treatment", "a"): 2, ("treatment", "b"): 1, ("control", "a"): 3}
+    rows = sales.order_values(lines, ["a"]).to_pyarrow().to_pylist()
+    found = {row.pop("order_id"): {name: int(value) for name, value in row.items()} for row in rows}
+    assert found == {
+        "1": {"units": 3, "tail_units": 1, "sold_minor": 1_000, "tail_minor": 400},
+        # c has no price: its units count, its value does not
+        "2": {"units": 8, "tail_units": 5, "sold_minor": 900, "tail_minor": 0},
+    }
     everywhere = sales.units_by_item(lines).to_pyarrow().to_pylist()
-    assert {r["item_id"]: r["units"] for r in everywhere} == {"a": 5, "b": 51}
+    assert {r["item_id"]: r["units"] for r in everywhere} == {"a": 5, "b": 1, "c": 5}
+
+
+def test_pages_and_visits_leave_as_sums_squares_and_products(tell: Any, event_table: Any) -> None:
+    for visitor, minutes in {"one": [0, 1, 2], "two": [0, 60]}.items():
+        tell(EventType.EXPOSURE, visitor, NOON, arm=Arm.CONTROL, stratum=1)
+        see_pages(tell, visitor, NOON, minutes)
+    table = event_table(tell.events)
+    seen = by_visitor(table, exposed(entries(table, MARCH)), MARCH)
+    (row,) = visit_moments(seen).to_pyarrow().to_pylist()
+    # one: 3 pages in 1 visit; two: 2 pages in 2 visits
+    assert {name: int(value) for name, value in row.items()} == {
+        "stratum": 1, "arm": 0, "a": 5, "b": 3, "aa": 9 + 4, "bb": 1 + 4, "ab": 3 + 4,
+    }  # fmt: skip
 
 
 def test_a_click_within_seven_days_before_the_order_is_claimed(tell: Any, event_table: Any) -> None:
@@ -102,7 +122,9 @@ def test_a_click_within_seven_days_before_the_order_is_claimed(tell: Any, event_
     since = window(dt.date(2027, 2, 1), dt.date(2027, 3, 31), "Europe/Paris")
     events = event_table(tell.events)
     lines = sales.order_lines(events, since)
-    rows = sales.clicked_lines(events, lines, [counted("1")], since).to_pyarrow().to_pylist()
+    asked = {"order_id": ["1"], "visitor": ["v"], "placed_seconds": [int(NOON.timestamp())]}
+    found = sales.clicked_lines(events, lines, pa.table(asked), since)
+    rows = found.to_pyarrow().to_pylist()
     assert sorted(row["item_id"] for row in rows) == ["edge", "fresh"]
 
 

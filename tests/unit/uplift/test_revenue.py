@@ -1,59 +1,55 @@
 import datetime as dt
 import random
-from collections import defaultdict
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from money_history import (
+    DAY,
+    FIRST,
+    LAST,
+    NOON,
+    PARIS,
+    Entry,
+    Fact,
+    Terms,
+    count,
+    order,
+    refund,
+    slow_sums,
+    sums_of,
+)
 
-from recommender.records import Arm, OrderKind
+from recommender.records import Arm, DailySum
 from recommender.uplift import revenue
-from recommender.uplift.revenue import Cell, Exposure, MoneyFact, count_revenue, daily_sums
+from recommender.uplift.days import local_day, microseconds
+from recommender.uplift.facts import Owner
 
-PARIS = "Europe/Paris"
-NOON = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)
-DAY = dt.timedelta(days=1)
-
-
-def order(order_id: str, net_minor: int, at: dt.datetime, visitor: str = "") -> MoneyFact:
-    return MoneyFact(OrderKind.ORDER, order_id, net_minor, at, visitor)
+TREATED = {"a": Entry(1, Arm.TREATMENT, NOON)}
+SECOND = dt.timedelta(seconds=1)
 
 
-def refund(order_id: str, net_minor: int, at: dt.datetime) -> MoneyFact:
-    return MoneyFact(OrderKind.REFUND, order_id, net_minor, at, "")
-
-
-def count(facts: list[MoneyFact], exposures: dict[str, Exposure], **more: Any) -> revenue.Revenue:
-    arguments = {"links": {}, "order_cap_minor": 0, "timezone": PARIS} | more
-    return count_revenue(facts, exposures, **arguments)
-
-
-def cell(day: int, arm: Arm = Arm.TREATMENT, stratum: int = 1) -> Cell:
-    return Cell(dt.date(2027, 3, day), stratum, arm)
-
-
-TREATED = {"a": Exposure(1, Arm.TREATMENT, NOON)}
+def on(rows: list[DailySum], day: int, month: int = 3) -> DailySum:
+    (row,) = [row for row in rows if row.day == dt.date(2027, month, day)]
+    return row
 
 
 def test_squares_grow_by_what_the_visitor_has_spent_so_far() -> None:
-    facts = [order("1", 300, NOON, "a"), order("2", 400, NOON + DAY, "a")]
-    growth = count(facts, TREATED).growth
-    assert growth[cell(1)].revenue_squares == 300**2
+    rows = sums_of([order("1", 300, NOON, "a"), order("2", 400, NOON + DAY, "a")], TREATED)
+    assert on(rows, 1).revenue_squares == 300**2
     # (300 + 400)² − 300² = 490,000 − 90,000
-    assert growth[cell(2)].revenue_squares == 400_000
-    assert (growth[cell(1)].converted, growth[cell(2)].converted) == (1, 0)
-    assert (growth[cell(1)].orders, growth[cell(2)].orders) == (1, 1)
+    assert on(rows, 2).revenue_squares == 400_000
+    assert (on(rows, 1).converted, on(rows, 2).converted) == (1, 0)
+    assert (on(rows, 1).orders, on(rows, 2).orders) == (1, 1)
 
 
 def test_a_refund_counts_on_the_day_it_was_made() -> None:
-    facts = [order("1", 300, NOON, "a"), refund("1", 100, NOON + 3 * DAY)]
-    growth = count(facts, TREATED).growth
-    assert growth[cell(1)].revenue_minor == 300
-    assert growth[cell(4)].revenue_minor == -100
+    rows = sums_of([order("1", 300, NOON, "a"), refund("1", 100, NOON + 3 * DAY)], TREATED)
+    assert on(rows, 1).revenue_minor == 300
+    assert on(rows, 4).revenue_minor == -100
     # 200² − 300² = 40,000 − 90,000
-    assert growth[cell(4)].revenue_squares == -50_000
-    assert growth[cell(4)].orders == 0
+    assert on(rows, 4).revenue_squares == -50_000
+    assert on(rows, 4).orders == 0
 
 
 @pytest.mark.parametrize(
@@ -72,43 +68,45 @@ def test_an_order_counts_what_the_shop_kept_up_to_the_cap(
 ) -> None:
     facts = [order("1", net, NOON, "a")]
     facts += [refund("1", size, NOON + (i + 1) * DAY) for i, size in enumerate(refunds)]
-    result = count(facts, TREATED, order_cap_minor=cap)
-    assert sum(growth.revenue_minor for growth in result.growth.values()) == left
-    assert result.counted[0].value_minor == left
+    rows = sums_of(facts, TREATED, Terms(cap_minor=cap))
+    assert sum(row.revenue_minor for row in rows) == left
+    assert count(facts, TREATED, Terms(cap_minor=cap)).counted.value_minor.tolist() == [left]
 
 
 def test_a_refund_dated_before_its_order_comes_off_on_the_orders_day() -> None:
-    facts = [order("1", 300, NOON + DAY, "a"), refund("1", 300, NOON)]
-    growth = count(facts, TREATED).growth
-    assert list(growth) == [cell(2)]
-    assert growth[cell(2)].revenue_minor == 0
+    rows = sums_of([order("1", 300, NOON + DAY, "a"), refund("1", 300, NOON)], TREATED)
+    assert on(rows, 2).revenue_minor == 0
+    assert on(rows, 1).revenue_minor == 0
 
 
 def test_what_counts_in_no_arm_is_told_with_its_reason() -> None:
     facts = [
-        order("1", 100, NOON - dt.timedelta(seconds=1), "a"),
+        order("1", 100, NOON - SECOND, "a"),
         order("2", 200, NOON),
         order("3", 400, NOON, "stranger"),
         refund("4", 800, NOON),
         order("5", 1_600, NOON, "a"),
+        order("6", 3_200, NOON + DAY, "a"),
     ]
-    result = count(facts, TREATED)
+    result = count(facts, TREATED, Terms(frozen=[FIRST + DAY]))
     assert {reason: (e.orders, e.revenue_minor) for reason, e in result.excluded.items()} == {
         revenue.BEFORE_EXPOSURE: (1, 100),
         revenue.NO_VISITOR: (1, 200),
         revenue.NOT_EXPOSED: (1, 400),
         revenue.UNKNOWN_ORDER: (1, -800),
+        revenue.FROZEN: (1, 3_200),
     }
-    assert [counted.order_id for counted in result.counted] == ["5"]
+    assert result.counted.order_id.tolist() == ["5"]
 
 
-def test_the_browser_links_an_order_that_names_no_visitor() -> None:
+def test_a_browser_links_an_order_that_names_no_visitor() -> None:
     facts = [order("1", 100, NOON), order("2", 200, NOON, "a")]
-    exposures = TREATED | {"b": Exposure(1, Arm.CONTROL, NOON)}
-    result = count(facts, exposures, links={"1": "b", "2": "b"})
-    arms = {counted.order_id: counted.arm for counted in result.counted}
+    entries = TREATED | {"b": Entry(1, Arm.CONTROL, NOON)}
+    seen = Owner("b", microseconds(NOON))
+    result = count(facts, entries, links={"1": seen, "2": seen})
+    arms = dict(zip(result.counted.order_id, result.counted.entrant.tolist(), strict=True))
     # The shop's own word about order 2 goes before the browser's.
-    assert arms == {"1": Arm.CONTROL, "2": Arm.TREATMENT}
+    assert arms == {"1": 1, "2": 0}
 
 
 @pytest.mark.parametrize(
@@ -124,24 +122,76 @@ def test_the_browser_links_an_order_that_names_no_visitor() -> None:
 )
 def test_days_are_the_shops(timezone: str, at: str, day: int) -> None:
     facts = [order("1", 100, dt.datetime.fromisoformat(at), "a")]
-    assert list(count(facts, TREATED, timezone=timezone).growth) == [cell(day)]
+    rows = sums_of(facts, TREATED, Terms(timezone=timezone))
+    assert [row.day.day for row in rows if row.orders] == [day]
 
 
-def test_visitors_and_revenue_meet_in_one_sorted_table() -> None:
-    result = count([order("1", 300, NOON + DAY, "a")], TREATED)
-    rows = daily_sums({cell(1): 5, cell(1, Arm.CONTROL): 4}, result)
-    assert [(row.day.day, row.arm, row.visitors, row.revenue_minor) for row in rows] == [
-        (1, Arm.CONTROL, 4, 0),
-        (1, Arm.TREATMENT, 5, 0),
-        (2, Arm.TREATMENT, 0, 300),
+def test_what_was_spent_before_is_the_covariate() -> None:
+    facts = [
+        order("too old", 9_000, NOON - 90 * DAY - SECOND, "a"),
+        order("oldest", 100, NOON - 90 * DAY, "a"),
+        order("capped", 5_000, NOON - DAY, "a"),
+        order("given back", 700, NOON - DAY, "a"),
+        refund("given back", 300, NOON - SECOND),
+        refund("given back", 300, NOON),  # no longer before
+        order("after", 50, NOON + DAY, "a"),
+    ]
+    rows = sums_of(facts, TREATED, Terms(cap_minor=1_000))
+    x = 100 + 1_000 + 400
+    assert (on(rows, 1).covariate_minor, on(rows, 1).covariate_squares) == (x, x**2)
+    assert (on(rows, 2).covariate_minor, on(rows, 2).covariate_products) == (0, x * 50)
+
+
+def test_an_order_found_later_is_no_covariate() -> None:
+    facts = [order("1", 100, NOON - DAY)]
+    early = Owner("a", microseconds(NOON - SECOND))
+    late = Owner("a", microseconds(NOON))
+    assert count(facts, TREATED, links={"1": early}).covariate_minor.tolist() == [100]
+    assert count(facts, TREATED, links={"1": late}).covariate_minor.tolist() == [0]
+
+
+def test_frozen_days_take_their_entries_and_orders_along() -> None:
+    entries = TREATED | {"late": Entry(1, Arm.TREATMENT, NOON + DAY)}
+    facts = [
+        order("kept", 1_000, NOON, "a"),
+        order("frozen", 500, NOON + DAY, "a"),
+        refund("frozen", 500, NOON + 2 * DAY),
+        refund("kept", 400, NOON + DAY),
+        order("of who came then", 250, NOON + 5 * DAY, "late"),
+    ]
+    rows = sums_of(facts, entries, Terms(frozen=[FIRST + DAY]))
+    treated = Arm.TREATMENT
+    assert rows == [
+        DailySum(FIRST, 1, treated, 1, 1, 1, 1_000, 1_000**2),
+        # The refund of a frozen day comes off on the next one: 600² − 1000².
+        DailySum(FIRST + 2 * DAY, 1, treated, 0, 0, 0, -400, -640_000),
     ]
 
 
+def test_a_refund_waits_while_the_freeze_lasts() -> None:
+    facts = [order("1", 1_000, NOON, "a"), refund("1", 400, NOON + DAY)]
+    frozen = Terms(frozen=[FIRST + DAY], last=FIRST + DAY)
+    assert sum(row.revenue_minor for row in sums_of(facts, TREATED, frozen)) == 1_000
+
+
+def test_sums_beyond_64_bits_are_exact() -> None:
+    huge = 10**12
+    facts = [order(str(i), huge, NOON, "a") for i in range(3)]
+    facts.append(order("before", huge, NOON - DAY, "a"))
+    row = on(sums_of(facts, TREATED), 1)
+    assert row.revenue_squares == (3 * huge) ** 2
+    assert row.covariate_squares == huge**2
+    assert row.covariate_products == 3 * huge**2
+
+
+History = tuple[list[Fact], dict[str, Entry]]
+
+
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[list[MoneyFact], dict[str, Exposure]]:
+def histories(draw: st.DrawFn) -> History:
     hours = st.integers(0, 24 * 40)
-    exposures = {
-        visitor: Exposure(
+    entries = {
+        visitor: Entry(
             draw(st.integers(1, 2)),
             draw(st.sampled_from(list(Arm))),
             NOON + dt.timedelta(hours=draw(hours)),
@@ -156,46 +206,44 @@ def histories(draw: st.DrawFn) -> tuple[list[MoneyFact], dict[str, Exposure]]:
         for _ in range(draw(st.integers(0, 2))):
             at = NOON + dt.timedelta(hours=draw(hours))
             facts.append(refund(str(number), draw(st.integers(0, 10**6)), at))
-    return facts, exposures
+    return facts, entries
+
+
+frozen_days = st.frozensets(st.integers(0, 45).map(lambda days: FIRST + days * DAY), max_size=6)
+
+
+@given(histories(), st.integers(0, 10**6), frozen_days)
+def test_sums_are_what_the_definition_says(
+    history: History, cap: int, frozen: frozenset[dt.date]
+) -> None:
+    terms = Terms(cap_minor=cap, frozen=frozen)
+    assert sums_of(*history, terms) == slow_sums(*history, terms)
 
 
 @given(histories(), st.integers(0, 10**6), st.randoms(use_true_random=False))
 def test_the_order_of_arrival_does_not_matter(
-    history: tuple[list[MoneyFact], dict[str, Exposure]], cap: int, rng: random.Random
+    history: History, cap: int, rng: random.Random
 ) -> None:
-    facts, exposures = history
+    facts, entries = history
     shuffled = rng.sample(facts, len(facts))
-    one = count(facts, exposures, order_cap_minor=cap)
-    other = count(shuffled, exposures, order_cap_minor=cap)
-    assert one.growth == other.growth
-    assert one.excluded == other.excluded
+    terms = Terms(cap_minor=cap)
+    assert sums_of(facts, entries, terms) == sums_of(shuffled, entries, terms)
+    assert count(facts, entries, terms).excluded == count(shuffled, entries, terms).excluded
 
 
-@given(histories(), st.integers(0, 10**6))
-def test_sums_are_those_of_the_visitors(
-    history: tuple[list[MoneyFact], dict[str, Exposure]], cap: int
-) -> None:
-    facts, exposures = history
-    result = count(facts, exposures, order_cap_minor=cap)
-    spent: dict[str, int] = defaultdict(int)
-    for counted in result.counted:
-        spent[counted.visitor] += counted.value_minor
-    for arm in Arm:
-        growths = [growth for cell, growth in result.growth.items() if cell.arm is arm]
-        own = [visitor for visitor in spent if exposures[visitor].arm is arm]
-        assert sum(g.revenue_minor for g in growths) == sum(spent[v] for v in own)
-        assert sum(g.revenue_squares for g in growths) == sum(spent[v] ** 2 for v in own)
-        assert sum(g.converted for g in growths) == len(own)
-        assert all(spent[visitor] >= 0 for visitor in own)
-
-
-@given(histories(), st.integers(0, 10**6), st.integers(0, 40))
+@given(histories(), st.integers(0, 10**6), st.integers(0, 40), frozen_days)
 def test_a_day_depends_on_nothing_later(
-    history: tuple[list[MoneyFact], dict[str, Exposure]], cap: int, days: int
+    history: History, cap: int, days: int, frozen: frozenset[dt.date]
 ) -> None:
-    facts, exposures = history
-    last = dt.date(2027, 3, 1) + days * DAY
-    known = [fact for fact in facts if revenue.local_day(fact.placed_at, PARIS) <= last]
-    early = count(known, exposures, order_cap_minor=cap)
-    late = count(facts, exposures, order_cap_minor=cap)
-    assert early.growth == {cell: g for cell, g in late.growth.items() if cell.day <= last}
+    facts, entries = history
+    last = FIRST + days * DAY
+    known = [fact for fact in facts if local_day(fact.at, PARIS) <= last]
+    present = {name: entry for name, entry in entries.items() if local_day(entry.at, PARIS) <= last}
+    early = sums_of(known, present, Terms(cap_minor=cap, frozen=frozen, last=last))
+    late = sums_of(facts, entries, Terms(cap_minor=cap, frozen=frozen))
+    assert early == [row for row in late if row.day <= last]
+
+
+def test_the_window_ends_with_its_last_day() -> None:
+    assert sums_of([order("1", 5, NOON + 90 * DAY, "a")], TREATED) == sums_of([], TREATED)
+    assert (NOON + 90 * DAY).date() > LAST

@@ -1,0 +1,138 @@
+"""How sure a statement is: what was checked, in words and with a verdict. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from recommender.billing import wording
+from recommender.billing.evidence import Evidence
+from recommender.billing.pricing import MIN_BUYERS
+from recommender.records import Arm
+from recommender.uplift import revenue
+from recommender.uplift.freezing import FreezeReason
+from recommender.uplift.views import ViewKind
+from recommender.web.console_terms import money
+
+EXCLUDED = {
+    revenue.NO_VISITOR: "no visitor known: neither the order nor a browser named one",
+    revenue.NOT_EXPOSED: "the visitor never reached a recommendation",
+    revenue.BEFORE_EXPOSURE: "placed before the visitor’s first recommendation",
+    revenue.UNKNOWN_ORDER: "refunds of orders from before the contract",
+    revenue.FROZEN: "on a day that is left out, or of a visitor first met on one",
+}
+
+
+FROZEN: dict[str, str] = {
+    FreezeReason.SPLIT_OF_DAY: "the day’s split of visitors was off",
+    FreezeReason.SPLIT_SO_FAR: "the split of visitors so far was off",
+    FreezeReason.AA_FAILED: "visitors whom nothing was shown differed between the groups",
+    FreezeReason.NO_ORDERS: "no order arrived although visitors came",
+    FreezeReason.UNLINKED: "too many orders without a visitor",
+    FreezeReason.CONTAMINATED: "too many people met both groups",
+}
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check; `verdict` is `good`, `bad`, or `told` for what is only counted."""
+
+    name: str
+    text: str
+    verdict: str
+
+
+def checks(body: Mapping[str, Any], evidence: Evidence) -> list[Check]:
+    """Return what a statement was checked for, most important first."""
+    return [
+        _visitors(evidence),
+        _buyers(evidence),
+        *_split(body, evidence),
+        _frozen(body, evidence),
+        *_standing_test(body),
+        *_people(body),
+        *_excluded(body),
+    ]
+
+
+def _visitors(evidence: Evidence) -> Check:
+    on, off = (
+        sum(row.visitors for row in evidence.sums if row.arm is arm)
+        for arm in (Arm.TREATMENT, Arm.CONTROL)
+    )
+    return Check("Visitors", f"{on:,} with and {off:,} without recommendations", "told")
+
+
+def _buyers(evidence: Evidence) -> Check:
+    on, off = (
+        sum(row.converted for row in evidence.sums if row.arm is arm)
+        for arm in (Arm.TREATMENT, Arm.CONTROL)
+    )
+    enough = min(on, off) >= MIN_BUYERS
+    text = f"{on:,} bought with and {off:,} without recommendations"
+    if not enough:
+        text += f"; either group needs {MIN_BUYERS} before anything is due"
+    return Check("Buyers", text, "good" if enough else "bad")
+
+
+def _split(body: Mapping[str, Any], evidence: Evidence) -> Iterator[Check]:
+    shares = {stratum.stratum: stratum.treatment_share_ppm for stratum in evidence.strata}
+    for check in body["split"]:
+        number = check["stratum"]
+        visitors = check["treatment"] + check["control"]
+        came = check["treatment"] / max(1, visitors)
+        meant = wording.percent(shares[number] / 1_000_000)
+        p = check["p_ppm"] / 1_000_000
+        name = "Traffic balance" if len(body["split"]) == 1 else f"Traffic balance, phase {number}"
+        chance = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+        text = (
+            f"{wording.percent(came, 2)} of {visitors:,} visitors came into the group with "
+            f"recommendations, {meant} were meant to ({chance})"
+        )
+        yield Check(name, text, "bad" if check["mismatch"] else "good")
+
+
+def _frozen(body: Mapping[str, Any], evidence: Evidence) -> Check:
+    """Tell of days that count in neither group; the first release knew no such days."""
+    days = evidence.frozen
+    if not days:
+        text = "none: no rule for leaving days out applied"
+        return Check("Days left out", text, "good" if "frozen_days" in body else "told")
+    named = ", ".join(wording.day(frozen.day) for frozen in days[:_MOST_NAMED])
+    more = f" and {len(days) - _MOST_NAMED} more" if len(days) > _MOST_NAMED else ""
+    reasons = ", ".join(sorted({FROZEN.get(frozen.reason, frozen.reason) for frozen in days}))
+    return Check("Days left out", f"{named}{more}, of both groups: {reasons}", "bad")
+
+
+def _standing_test(body: Mapping[str, Any]) -> Iterator[Check]:
+    """Tell of visitors whom nothing was shown: without 0 in it the method is at fault."""
+    for view in body.get("shown", {}).get("views", []):
+        found = view["estimate"]
+        if view["kind"] != ViewKind.UNTRIGGERED or found is None:
+            continue
+        low, high = found["incremental_sequence_minor"]
+        bounds = " and ".join(money(bound, body["currency"]) for bound in (low, high))
+        text = (
+            f"{found['visitors']:,} visitors before any recommendation: a difference between "
+            f"{bounds}, which should include 0"
+        )
+        yield Check("Test without recommendations", text, "good" if low <= 0 <= high else "bad")
+
+
+def _people(body: Mapping[str, Any]) -> Iterator[Check]:
+    shown = body.get("shown", {})
+    if "in_both_arms_ppm" in shown:
+        share = wording.percent(shown["in_both_arms_ppm"] / 1_000_000, 2)
+        text = f"{share} of people; they count in the group met first"
+        yield Check("Met both groups", text, "told")
+    if shown.get("on_several_browsers"):
+        text = f"{shown['on_several_browsers']:,} people, each counted once"
+        yield Check("Seen on several browsers", text, "told")
+
+
+def _excluded(body: Mapping[str, Any]) -> Iterator[Check]:
+    for entry in body["excluded_orders"]:
+        value = wording.amount(entry["revenue_minor"], body["currency"])
+        counted = f"{entry['orders']:,} orders, {value}"
+        reason = EXCLUDED.get(entry["reason"], entry["reason"])
+        yield Check("Not counted", f"{counted}: {reason}", "told")

@@ -1,0 +1,97 @@
+"""Invoices and credit notes as the console lists them, with what was paid."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from recommender import tables
+from recommender.billing.archive import Settlement, read_settlements
+from recommender.billing.months import parse_month
+from recommender.billing.payments import Account, PaymentState, read_accounts
+from recommender.errors import NotFoundError
+from recommender.records import Shop
+from recommender.uplift.days import local_day
+from recommender.web.console_terms import money
+
+_STATES = {
+    PaymentState.OPEN: ("calm", "open"),
+    PaymentState.PARTLY_PAID: ("calm", "partly paid"),
+    PaymentState.PAID: ("good", "paid"),
+    PaymentState.OVERPAID: ("held", "paid too much"),
+    PaymentState.OVERDUE: ("bad", "overdue"),
+    PaymentState.CREDIT: ("held", "in your favour"),
+}
+"""Kind and words of the mark, by the state of payment."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceRow:
+    """A line of the page; `state` is kind and words of its mark."""
+
+    number: str
+    kind: str
+    month: str
+    month_key: str
+    contract_version: int
+    issued_on: str
+    due_on: str
+    net: str
+    gross: str
+    open: str
+    state: tuple[str, str]
+    has_xml: bool
+
+
+def read_invoices(shop: Shop, *, database: sa.Engine, now: dt.datetime) -> list[InvoiceRow]:
+    """Return a shop's invoices and credit notes, newest first."""
+    details = tables.invoice_details.c
+    with_data = sa.select(details.number).where(
+        details.shop_id == shop.shop_id, details.xml.is_not(None)
+    )
+    with database.connect() as connection:
+        months = {one.invoice_number: one for one in read_settlements(connection, shop.shop_id)}
+        numbers = set(connection.execute(with_data).scalars())
+    today = local_day(now, shop.timezone)
+    return [
+        _row(account, months[account.number], account.number in numbers, today)
+        for account in reversed(read_accounts(database=database, shop_id=shop.shop_id))
+    ]
+
+
+def read_invoice_xml(shop_id: str, number: str, *, database: sa.Engine) -> bytes:
+    """Return an invoice's EN 16931 data exactly as it was issued.
+
+    Raises:
+        NotFoundError: The shop has no such invoice, or it was issued without.
+    """
+    rows = tables.invoice_details.c
+    with database.connect() as connection:
+        xml = connection.execute(
+            sa.select(rows.xml).where(rows.shop_id == shop_id, rows.number == number)
+        ).scalar_one_or_none()
+    if xml is None:
+        raise NotFoundError(f"There is no invoice {number} as XML", code="unknown-invoice")
+    return bytes(xml)
+
+
+def _row(account: Account, closed: Settlement, has_xml: bool, today: dt.date) -> InvoiceRow:
+    currency = account.currency
+    return InvoiceRow(
+        number=account.number,
+        kind="Credit note" if closed.amount_minor < 0 else "Invoice",
+        month=f"{parse_month(closed.month).first_day:%B %Y}",
+        month_key=closed.month,
+        contract_version=closed.contract_version,
+        issued_on=_short(account.issued_on),
+        due_on=_short(account.due_on),
+        net=money(closed.amount_minor, currency),
+        gross=money(account.gross_minor, currency),
+        open=money(account.open_minor, currency),
+        state=_STATES[account.state(today)],
+        has_xml=has_xml,
+    )
+
+
+def _short(day: dt.date) -> str:
+    return f"{day.day} {day:%b %Y}"
