@@ -13,31 +13,50 @@ REASONS = {
     Reason.DUE: "The fee so far, less what was billed before.",
     Reason.CAPPED: "Limited by the contract's cap; the rest is carried to later months.",
     Reason.NOT_PROVEN: (
-        "Nothing is due: it is not proven yet that the recommendations raise revenue."
+        "No success fee is due: it is not proven yet that the recommendations raise revenue."
     ),
-    Reason.NOTHING_NEW: "Nothing is due: the fee so far was billed before.",
+    Reason.NOTHING_NEW: "No success fee is due: the fee so far was billed before.",
     Reason.CREDIT_TO_COME: (
-        "Nothing is due: more was billed than is due by now. The difference is given back at the "
+        "No success fee is due: more was billed than is due by now. The difference is given back at the "
         "yearly settlement, unless later months make up for it."
     ),
     Reason.HELD: (
-        "Nothing is due: more was billed than is proven by now, and later months make up for it "
+        "No success fee is due: more was billed than is proven by now, and later months make up for it "
         "before anything new is billed."
     ),
     Reason.CREDIT: "Yearly settlement: the fee so far is lower than what was billed.",
     Reason.FROZEN: (
-        "Nothing is billed: the split of visitors between the groups is off, and until that is "
+        "No success fee is billed: the split of visitors between the groups is off, and until that is "
         "explained no comparison can be trusted."
     ),
 }
 REASONS_FR = {
     Reason.DUE: "La rémunération acquise à ce jour, moins ce qui a déjà été facturé.",
     Reason.CAPPED: "Limité par le plafond du contrat ; le reste est reporté aux mois suivants.",
+    Reason.NOT_PROVEN: (
+        "Aucune rémunération au succès : il n’est pas encore prouvé que les recommandations "
+        "augmentent le chiffre d’affaires."
+    ),
+    Reason.NOTHING_NEW: (
+        "Aucune rémunération au succès : celle acquise à ce jour a déjà été facturée."
+    ),
+    Reason.CREDIT_TO_COME: (
+        "Aucune rémunération au succès : il a été facturé plus que ce qui est acquis à ce jour. La "
+        "différence est rendue lors de la régularisation annuelle, sauf si les mois suivants la "
+        "compensent."
+    ),
+    Reason.HELD: (
+        "Aucune rémunération au succès : il a été facturé plus que ce qui est prouvé à ce jour ; "
+        "les mois suivants le compensent d’abord."
+    ),
     Reason.CREDIT: (
         "Régularisation annuelle : la rémunération acquise est inférieure à ce qui a été facturé."
     ),
+    Reason.FROZEN: (
+        "Aucune rémunération au succès : la répartition des visiteurs entre les groupes est "
+        "anormale, et tant que cela n’est pas expliqué aucune comparaison n’est fiable."
+    ),
 }
-"""Of the reasons with which a document is issued; without one nothing is said in French."""
 
 ENGLISH = {
     "invoice": "Invoice",

@@ -43,7 +43,7 @@ def first_phrase(keys: Sequence[str], language: str) -> str:
 
 def explanation(reason: Reason, language: str = "en") -> str:
     """Say why the amount due is what it is."""
-    return REASONS_FR.get(reason, "") if language == "fr" else REASONS[reason]
+    return (REASONS_FR if language == "fr" else REASONS)[reason]
 
 
 def amount(minor: int, currency: str, language: str = "en") -> str:

@@ -159,7 +159,7 @@ def test_nothing_proven_is_a_statement_without_an_invoice(
     add_terms(shop, database)
     settlement = close()
     assert (settlement.amount_minor, settlement.invoice_number) == (0, "")
-    assert settlement.statement["explanation"].startswith("Nothing is due")
+    assert settlement.statement["explanation"].startswith("No success fee is due")
     assert stored(database) == {"statements": 1, "invoices": 0, "postings": 0}
 
 

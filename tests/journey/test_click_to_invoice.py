@@ -344,9 +344,11 @@ def check_statement(api: Api, totals: dict[str, list[int]]) -> None:
         squares = sum(int(row["revenue_squares"]) for row in body["daily"] if row["arm"] == arm)
         assert squares == sum(value**2 for value in values)
 
-    # T = n_t (ȳ_t − ȳ_c);  Var(T) = n_t² (s²_t/n_t + s²_c/n_c)
+    # T = n_t (ȳ_t − ȳ_c);  Var(T) = n_t² (s²_t/n_t + s²_c/n_c), each s² at least that of all.
     effect = n_t * (fmean(treated) - fmean(control))
-    error = n_t * math.sqrt(variance(treated) / n_t + variance(control) / n_c)
+    joint = variance([*treated, *control])
+    s2_t, s2_c = max(variance(treated), joint), max(variance(control), joint)
+    error = n_t * math.sqrt(s2_t / n_t + s2_c / n_c)
     # Half width of the confidence sequence in standard errors, at n visitors, n* from the contract.
     rho_squared = (-2 * math.log(ALPHA) + math.log(1 - 2 * math.log(ALPHA))) / N_STAR
     q = (n_t + n_c) * rho_squared

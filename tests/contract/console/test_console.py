@@ -175,7 +175,7 @@ def test_the_overview_shows_effect_figures_and_price(
     for title in ("Pages per visit", "Conversion rate", "Average basket", "Tail share of sales"):
         assert title in page
     assert "If April 2026 closed now" in page
-    assert "Nothing is due: the fee so far was billed before." in page
+    assert "No success fee is due: the fee so far was billed before." in page
     assert "simulated" not in page
 
 
