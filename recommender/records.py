@@ -8,6 +8,8 @@ import datetime as dt
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from recommender.widget_records import WidgetSetting
+
 
 class EventType(StrEnum):
     """What a visitor did. GA4's names are ours where GA4 has a name."""
@@ -25,6 +27,8 @@ class EventType(StrEnum):
     """The shop's server (or its history) states an order: the truth."""
     EXPOSURE = "exposure"
     """The first moment a slate could influence a visitor; recorded in both arms."""
+    RENDERED = "rendered"
+    """The page had a slate in time: drawn, or in the control arm ready to be; see 0021."""
     IMPRESSION = "impression"
     """A slate was on screen: half its pixels for one second."""
     LINK = "link"
@@ -371,6 +375,7 @@ class Shop:
     placements: dict[Placement, PlacementSetting]
     strata: tuple[Stratum, ...]
     declared_effect_ppm: int | None = None
+    widget: WidgetSetting = field(default_factory=WidgetSetting)
 
     @property
     def current_stratum(self) -> Stratum:

@@ -30,6 +30,7 @@ from recommender.web import (
     console_orders,
     console_recommendations,
     console_rules,
+    console_widget,
 )
 from recommender.web import console_figures as figures
 from recommender.web.console_session import (
@@ -45,6 +46,7 @@ blueprint = Blueprint("console", __name__, url_prefix="/console")
 blueprint.register_blueprint(console_recommendations.blueprint)
 blueprint.register_blueprint(console_rules.blueprint)
 blueprint.register_blueprint(console_orders.blueprint)
+blueprint.register_blueprint(console_widget.blueprint)
 blueprint.register_blueprint(console_access.blueprint)
 LATEST_EVENTS = 15
 MAX_TYPED = 1_000
