@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from recommender.agreements import Contract, Phase, RateTier, Stratum
+from recommender.widget_records import WidgetSetting
 
 # What stands elsewhere and travels beside these.
 __all__ = ["Contract", "Phase", "RateTier", "Stratum"]
@@ -30,6 +31,8 @@ class EventType(StrEnum):
     """The shop's server (or its history) states an order: the truth."""
     EXPOSURE = "exposure"
     """The first moment a slate could influence a visitor; recorded in both arms."""
+    RENDERED = "rendered"
+    """The page had a slate in time: drawn, or in the control arm ready to be; see 0021."""
     IMPRESSION = "impression"
     """A slate was on screen: half its pixels for one second."""
     LINK = "link"
@@ -334,6 +337,7 @@ class Shop:
     placements: dict[Placement, PlacementSetting]
     strata: tuple[Stratum, ...]
     declared_effect_ppm: int | None = None
+    widget: WidgetSetting = field(default_factory=WidgetSetting)
 
     @property
     def current_stratum(self) -> Stratum:

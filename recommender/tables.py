@@ -74,6 +74,9 @@ shops = sa.Table(
     # The catalogue revision at which a rule changed last.
     sa.Column("rules_revision", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("created_at", UtcInstant, nullable=False),
+    sa.Column("widget_enabled", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("consent_mode", sa.String(10), nullable=False, server_default="implied"),
+    sa.Column("cart_button", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 secret_keys = sa.Table(
@@ -112,6 +115,19 @@ placements = sa.Table(
     sa.Column("title", sa.JSON, nullable=False),
     sa.Column("rotation_ppm", sa.Integer, nullable=False, server_default="100000"),
     sa.Column("exploration_ppm", sa.Integer, nullable=False, server_default="50000"),
+)
+
+# Slots that the widget makes on pages without markup for them.
+placed_slots = sa.Table(
+    "placed_slots",
+    metadata,
+    shop_key(),
+    sa.Column("slot_id", sa.String(40), primary_key=True),
+    sa.Column("placement", sa.String(20), nullable=False),
+    sa.Column("selector", sa.String(300), nullable=False),
+    sa.Column("position", sa.String(10), nullable=False),
+    sa.Column("is_live", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcInstant, nullable=False),
 )
 
 strata = sa.Table(

@@ -1,10 +1,10 @@
 /**
- * Builds static/widget.js from src/, and checks what was built.
+ * Builds static/widget.js and its companions from src/, and checks what was built.
  *
- * node build.js            writes static/widget.js and its map
+ * node build.js            writes the files and their maps to static/
  * node build.js --check    fails when the committed files differ from a fresh build
  * node build.js --size     prints the sizes and fails above the limit
- * node build.js --release  writes static/widget-VERSION.js, which never changes again
+ * node build.js --release  writes static/widget-VERSION.js, which never changes again, and its integrity
  */
 
 import { createHash } from "node:crypto";
@@ -13,9 +13,19 @@ import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 
 import * as esbuild from "esbuild";
+import { minify } from "terser";
+
+import { INTERNAL_NAMES } from "./internal-names.js";
 
 const GZIP_LIMIT = 10_000;
 const { version } = JSON.parse(readFileSync(here("package.json"), "utf8"));
+
+/** What is built from what. Ordinary shoppers load the first and nothing else. */
+const ENTRIES = {
+  "widget.js": "src/main.js",
+  "widget.module.js": "src/module.js",
+  "widget-debug.js": "src/main-debug.js",
+};
 
 /** A style sheet is imported as its minified text. */
 const minifiedCss = {
@@ -29,7 +39,9 @@ const minifiedCss = {
   },
 };
 
-const files = await build();
+/** @type {Record<string, Record<string, number>>} Bytes by source, of each built file. */
+const shares = {};
+const files = Object.assign({}, ...(await Promise.all(Object.keys(ENTRIES).map(build))));
 const code = files["widget.js"];
 const command = process.argv[2];
 if (command === "--check") check();
@@ -45,23 +57,52 @@ function built(name) {
   return here(`../static/${name}`);
 }
 
-async function build() {
-  const { outputFiles } = await esbuild.build({
+/** Bundles one entry; the second minifier then finds what the first leaves. */
+async function build(name) {
+  const format = name.endsWith(".module.js") ? "esm" : "iife";
+  const { outputFiles, metafile } = await esbuild.build({
     absWorkingDir: here("."),
-    entryPoints: ["src/main.js"],
-    outfile: "../static/widget.js",
+    entryPoints: [ENTRIES[name]],
+    outfile: `../static/${name}`,
     bundle: true,
     minify: true,
-    format: "iife",
-    target: "es2020",
+    format,
+    // What a page broke may also break what runs before any function of ours is guarded.
+    ...(format === "iife" && { banner: { js: "try{" }, footer: { js: "}catch{}" } }),
+    target: "es2021",
     charset: "utf8",
-    sourcemap: "linked",
+    sourcemap: "external",
     legalComments: "none",
-    define: { VERSION: JSON.stringify(version) },
+    define: { VERSION: JSON.stringify(version), DEBUG: String(name === "widget-debug.js") },
+    mangleProps: new RegExp(`^(${INTERNAL_NAMES.join("|")})$`),
+    metafile: true,
     plugins: [minifiedCss],
     write: false,
   });
-  return Object.fromEntries(outputFiles.map(({ path, text }) => [path.split(/[/\\]/).pop(), text]));
+  shares[name] = sharesOf(metafile);
+  const [map, script] = [/\.map$/, /\.js$/].map((end) =>
+    outputFiles.find(({ path }) => end.test(path)),
+  );
+  const least = await minify(script.text, {
+    ecma: 2020,
+    module: true,
+    compress: {
+      passes: 3,
+      hoist_funs: true,
+      pure_getters: true,
+      unsafe_arrows: true,
+      unsafe_methods: true,
+    },
+    sourceMap: { content: map.text, url: `static/${name}.map` },
+  });
+  return { [name]: least.code, [`${name}.map`]: least.map };
+}
+
+function sharesOf({ outputs }) {
+  const { inputs } = Object.values(outputs).find(({ entryPoint }) => entryPoint);
+  return Object.fromEntries(
+    Object.entries(inputs).map(([path, { bytesInOutput }]) => [path, bytesInOutput]),
+  );
 }
 
 function check() {
@@ -76,18 +117,29 @@ function check() {
   }
 }
 
+/** Prints the sizes, and of the gzip bytes each source's part by its part of the whole. */
 function size() {
   const gzip = gzipSync(code, { level: 9 }).length;
   const sizes = { raw: Buffer.byteLength(code), gzip, brotli: brotliCompressSync(code).length };
+  const parts = Object.entries(shares["widget.js"]).sort((a, b) => b[1] - a[1]);
+  const whole = parts.reduce((sum, [, bytes]) => sum + bytes, 0);
+  for (const [path, bytes] of parts) {
+    console.log(`${String(Math.round((bytes / whole) * gzip)).padStart(5)} ${path.slice(4)}`);
+  }
   console.log(`widget.js ${version}: ${JSON.stringify(sizes)}, limit ${GZIP_LIMIT} gzip`);
   if (gzip > GZIP_LIMIT) fail(`${gzip - GZIP_LIMIT} bytes too many`);
 }
 
 function release() {
   check();
+  const name = `widget-${version}.js`;
   const text = withoutMap(code);
-  writeFileSync(built(`widget-${version}.js`), text);
-  console.log(`integrity="sha384-${createHash("sha384").update(text).digest("base64")}"`);
+  writeFileSync(built(name), text);
+  const integrity = `sha384-${createHash("sha384").update(text).digest("base64")}`;
+  const released = JSON.parse(readFileSync(built("integrity.json"), "utf8"));
+  const all = { ...released, [name]: integrity };
+  writeFileSync(built("integrity.json"), `${JSON.stringify(all, null, 2)}\n`);
+  console.log(`integrity="${integrity}"`);
 }
 
 function withoutMap(text) {

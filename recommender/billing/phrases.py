@@ -17,17 +17,17 @@ REASONS = {
     ),
     Reason.NOTHING_NEW: "No success fee is due: the fee so far was billed before.",
     Reason.CREDIT_TO_COME: (
-        "No success fee is due: more was billed than is due by now. The difference is given back at the "
-        "yearly settlement, unless later months make up for it."
+        "No success fee is due: more was billed than is due by now. The difference is given back at "
+        "the yearly settlement, unless later months make up for it."
     ),
     Reason.HELD: (
-        "No success fee is due: more was billed than is proven by now, and later months make up for it "
-        "before anything new is billed."
+        "No success fee is due: more was billed than is proven by now, and later months make up for "
+        "it before anything new is billed."
     ),
     Reason.CREDIT: "Yearly settlement: the fee so far is lower than what was billed.",
     Reason.FROZEN: (
-        "No success fee is billed: the split of visitors between the groups is off, and until that is "
-        "explained no comparison can be trusted."
+        "No success fee is billed: the split of visitors between the groups is off, and until that "
+        "is explained no comparison can be trusted."
     ),
 }
 REASONS_FR = {

@@ -7,7 +7,12 @@ CROWDED_SHARE = 0.6
 NEARLY_FULL_SHARE = 0.85
 """From here on only what money hangs on is taken."""
 
-_LEAST_WORTH = {EventType.IMPRESSION, EventType.PAGE_VIEW, EventType.VIEW_LIST}
+_LEAST_WORTH = {
+    EventType.RENDERED,
+    EventType.IMPRESSION,
+    EventType.PAGE_VIEW,
+    EventType.VIEW_LIST,
+}
 # Without it an order has no visitor; the server states orders and exposures itself.
 _WORTH_MOST = {EventType.PURCHASE, EventType.LINK}
 

@@ -12,6 +12,7 @@ from recommender.errors import NotAllowedError, NotFoundError, UnavailableError
 from recommender.records import Placement, PlacementSetting, Shop, Stratum
 from recommender.shops.acting import all_shops
 from recommender.shops.secret_keys import holder_of
+from recommender.widget_records import ConsentMode, PlacedSlot, SlotPosition, WidgetSetting
 
 CACHE_SECONDS = 5.0
 
@@ -144,4 +145,25 @@ def _read_shop(connection: sa.Connection, row: sa.Row[tuple[object, ...]]) -> Sh
         },
         strata=tuple(Stratum(**stratum._mapping) for stratum in strata),
         declared_effect_ppm=values["declared_effect_ppm"],
+        widget=WidgetSetting(
+            enabled=values["widget_enabled"],
+            consent=ConsentMode(values["consent_mode"]),
+            cart_button=values["cart_button"],
+            slots=_read_slots(connection, shop_id),
+        ),
+    )
+
+
+def _read_slots(connection: sa.Connection, shop_id: str) -> tuple[PlacedSlot, ...]:
+    rows = tables.placed_slots
+    own = sa.select(rows).where(rows.c.shop_id == shop_id)
+    return tuple(
+        PlacedSlot(
+            slot_id=row.slot_id,
+            placement=row.placement,
+            selector=row.selector,
+            position=SlotPosition(row.position),
+            is_live=row.is_live,
+        )
+        for row in connection.execute(own.order_by(rows.c.created_at, rows.c.slot_id))
     )

@@ -25,6 +25,7 @@ from recommender.web import (
     console_recommendations,
     console_rules,
     console_statements,
+    console_widget,
 )
 from recommender.web import console_figures as figures
 from recommender.web.console_metrics import metrics_page
@@ -42,6 +43,7 @@ blueprint = Blueprint("console", __name__, url_prefix="/console")
 blueprint.register_blueprint(console_recommendations.blueprint)
 blueprint.register_blueprint(console_rules.blueprint)
 blueprint.register_blueprint(console_orders.blueprint)
+blueprint.register_blueprint(console_widget.blueprint)
 blueprint.register_blueprint(console_access.blueprint)
 blueprint.register_blueprint(console_statements.blueprint)
 blueprint.register_blueprint(console_contract.blueprint)

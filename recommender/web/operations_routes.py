@@ -22,7 +22,7 @@ from recommender.web.context import json_response, services
 blueprint = Blueprint("operations", __name__)
 STATIC_FOLDER = Path(__file__).resolve().parents[2] / "static"
 _OPENAPI = Path(__file__).with_name("openapi.json")
-_WIDGET_SECONDS = 300
+_SHORT_LIVED = "public, max-age=300"
 LOW_DISK_MB = 256
 
 
@@ -139,7 +139,19 @@ def docs() -> str:
 @blueprint.get("/widget.js")
 def widget() -> Response:
     """Serve the widget; short-lived, so that a fix reaches every shop within minutes."""
-    return _script("widget.js", f"public, max-age={_WIDGET_SECONDS}")
+    return _script("widget.js", _SHORT_LIVED)
+
+
+@blueprint.get("/widget.module.js")
+def widget_module() -> Response:
+    """Serve the widget as a module."""
+    return _script("widget.module.js", _SHORT_LIVED)
+
+
+@blueprint.get("/widget-debug.js")
+def widget_debug() -> Response:
+    """Serve what `?recommender=debug` and `?recommender=preview` load; no shopper does."""
+    return _script("widget-debug.js", _SHORT_LIVED)
 
 
 @blueprint.get("/widget-<version>.js")
@@ -151,24 +163,38 @@ def widget_version(version: str) -> Response:
 
 
 def _script(name: str, cache_control: str) -> Response:
-    plain, compressed, etag = _read_script(name)
-    accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
-    response = Response(compressed if accepts_gzip else plain, mimetype="text/javascript")
-    if accepts_gzip:
-        response.headers["Content-Encoding"] = "gzip"
+    coding = request.accept_encodings.best_match(_CODINGS, "identity")
+    body, digest = _read_script(name, coding)
+    response = Response(body, mimetype="text/javascript")
+    if coding != "identity":
+        response.headers["Content-Encoding"] = coding
     response.headers["Cache-Control"] = cache_control
     response.headers["Vary"] = "Accept-Encoding"
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    response.set_etag(etag)
+    # A strong tag names bytes, and each coding has its own.
+    response.set_etag(f"{digest}-{coding}")
     response.make_conditional(request)
     return response
 
 
+_CODINGS = ("br", "gzip", "identity")
+"""The smallest first: of codings that a browser likes alike, this order decides."""
+
+
 @functools.cache
-def _read_script(name: str) -> tuple[bytes, bytes, str]:
+def _read_script(name: str, coding: str) -> tuple[bytes, str]:
+    """Return a file in one coding, and the digest of what it holds."""
     path = STATIC_FOLDER / name
     if not path.is_file():
         abort(404)
     plain = path.read_bytes()
-    return plain, gzip.compress(plain, 9, mtime=0), hashlib.sha256(plain).hexdigest()[:16]
+    return _encoded(plain, coding), hashlib.sha256(plain).hexdigest()[:16]
+
+
+def _encoded(plain: bytes, coding: str) -> bytes:
+    if coding == "br":
+        import brotli
+
+        return bytes(brotli.compress(plain))
+    return gzip.compress(plain, 9, mtime=0) if coding == "gzip" else plain

@@ -7,6 +7,7 @@ application behind. Must not know how a slate is made.
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
@@ -16,7 +17,9 @@ import uuid6
 from recommender.errors import InvalidInputError
 from recommender.records import Placement, Shop
 from recommender.serving.recommend import SlateAnswer, SlateRequest, recommend
+from recommender.shops.widget_settings import as_previewed
 from recommender.telemetry import SLATE_SECONDS, SLATES_TOTAL
+from recommender.web.preview_tokens import is_preview
 from recommender.web.problems import problem_of
 from recommender.web.reasons import LANGUAGES, reason_text
 from recommender.web.security import headers_of_all, shop_of_page
@@ -89,7 +92,20 @@ def answer_slate(services: "Services", shop: Shop, arguments: Mapping[str, str])
     Raises:
         InvalidInputError: An argument cannot be read.
     """
+    return render_slate(decide(services, shop, arguments), language_of(arguments))
+
+
+def decide(services: "Services", shop: Shop, arguments: Mapping[str, str]) -> SlateAnswer:
+    """Return the slate that a page asks for, with its exposure recorded.
+
+    Raises:
+        InvalidInputError: An argument cannot be read.
+    """
     slate_request = read_request(arguments)
+    token = arguments.get("preview", "")
+    if token and may_preview(services, shop, token):
+        shop = as_previewed(shop)
+        slate_request = replace(slate_request, visitor_id="", preview=True)
     started = time.perf_counter()
     answer = recommend(
         slate_request,
@@ -104,8 +120,18 @@ def answer_slate(services: "Services", shop: Shop, arguments: Mapping[str, str])
     )
     SLATE_SECONDS.observe(time.perf_counter() - started)
     _counter(slate_request.placement.value, answer.arm, answer.slate.fallback)()
+    return answer
+
+
+def may_preview(services: "Services", shop: Shop, token: str) -> bool:
+    """Tell whether a preview token holds for a shop now."""
+    return is_preview(token, shop.shop_id, service_secret=services.secret, now=services.now())
+
+
+def language_of(arguments: Mapping[str, str]) -> str:
+    """Return the language to answer in: the page's where we speak it, else English."""
     language = arguments.get("language", "")[:2].lower()
-    return render_slate(answer, language if language in LANGUAGES else LANGUAGES[0])
+    return language if language in LANGUAGES else LANGUAGES[0]
 
 
 def _new_id() -> str:

@@ -23,7 +23,8 @@ from world import Clock
 
 ANYBODYS = {
     "operations.healthz", "operations.readyz", "operations.metrics", "operations.openapi",
-    "operations.docs", "operations.widget", "operations.widget_version", "slates.get_config",
+    "operations.docs", "operations.widget", "operations.widget_version",
+    "operations.widget_module", "operations.widget_debug", "slates.get_config",
     "console.login", "console.take_login", "static", "front_door",
 }  # fmt: skip
 """Routes that need no credentials: nothing in them belongs to a shop or a visitor."""
@@ -41,6 +42,7 @@ FOREIGN: dict[str, Callable[[Tenant], str]] = {
     "customer_id": lambda of: f"{of.name}-customer",
     "platform": lambda _: "shopify",
     "secret_id": lambda of: f"wh_{(of.name * 2).encode()[:6].hex()}",
+    "slot_id": lambda of: f"slot-{of.name}",
     "_rest": lambda of: of.name,
 }
 """What one shop would put into a route's address to reach another's; a new part needs a line."""
@@ -145,7 +147,7 @@ def test_a_site_key_reads_nothing_but_slates_and_settings(app: Flask, bravo: Ten
         answer = client.get(address(rule, bravo), query_string=named)
         if answer.status_code == 200:
             read.add(rule.rule)
-    assert read == {"/v1/recommendations"}
+    assert read == {"/v1/recommendations", "/v1/recommendations.html"}
     # The settings name the shop, and that is all of it they say.
     assert "bravo-1" not in client.get(f"/v1/config/{bravo.shop.public_key}").text
 
@@ -185,7 +187,7 @@ def test_no_page_of_the_console_reaches_another_shop(
         path = address(rule, bravo)
         answer = client.open(path, method=method, data=form, query_string=named)
         assert answer.status_code < 500, (rule.rule, method)
-        if rule.arguments & {"rule_id", "number", "version", "reference", "secret_id"}:
+        if rule.arguments & {"rule_id", "number", "version", "reference", "secret_id", "slot_id"}:
             assert answer.status_code == 404, (rule.rule, method, answer.status_code)
         assert "of bravo" not in answer.text, (rule.rule, method)
         assert bravo.shop.secret_key[:11] not in re.sub("There is no[^<]*", "", answer.text)

@@ -5,12 +5,13 @@
 
 import { assign } from "./arm.js";
 import { openConsent } from "./consent.js";
-import { readEvent } from "./datalayer.js";
-import { whenOff } from "./guard.js";
+import { followDataLayer, readEvent } from "./datalayer.js";
 import { fetchSlate } from "./network.js";
+import { openPlatforms } from "./platforms.js";
 import { openQueue } from "./queue.js";
 import { openReading } from "./reading.js";
 import { openSlots } from "./slots.js";
+import { trace } from "./trace.js";
 import { openTracker } from "./tracker.js";
 import { openTransport } from "./transport.js";
 import { openVisitor } from "./visitor.js";
@@ -19,28 +20,28 @@ const MAX_CART = 50;
 
 /**
  * @param {{
- *   origin: string, key: string, config: Config, store: Store, nonce: string, layer: string,
- *   early: Iterable<any>[], rememberOff: () => void,
+ *   origin: string, key: string, language: string, config: Config, store: Store, nonce: string,
+ *   layer: string, early: Iterable<any>[],
  * }} given `early` are the calls made before there was anybody to answer them.
  * @returns {(call: Iterable<any>) => void} Carries out a call of the page.
  */
-export function openApp({ origin, key, config, store, nonce, layer, early, rememberOff }) {
-  const language = document.documentElement.lang || config.language || navigator.language;
-  const visitor = openVisitor(store, () => consent.granted());
+export function openApp({ origin, key, language, config, store, nonce, layer, early }) {
+  const mayKnow = () => !(DEBUG && config.preview) && consent.granted();
+  const visitor = openVisitor(store, mayKnow);
   const queue = openQueue(store);
-  const transport = openTransport({
-    url: `${origin}/v1/events?key=${encodeURIComponent(key)}`,
+  const wake = openTransport({
+    url: `${origin}/v1/events?key=${key}`,
     queue,
     store,
     visitorId: visitor.id,
-    maySend: () => consent.granted(),
+    maySend: mayKnow,
   });
   const tracker = openTracker({
     queue,
     store,
     session: visitor.session,
-    refused: () => consent.denied(),
-    added: transport.wake,
+    state: () => (DEBUG && config.preview ? "denied" : consent.state()),
+    added: wake,
     itemKnown: () => slots.itemKnown(),
   });
 
@@ -48,14 +49,18 @@ export function openApp({ origin, key, config, store, nonce, layer, early, remem
   let identity;
   async function identify() {
     const id = visitor.id();
-    return { id, arm: await assign(config.stratum, id) };
+    const arm = await assign(config.stratum, id);
+    trace("arm", { id, arm });
+    return { id, arm };
   }
 
   /** @param {string} placement @param {Context} context */
-  function ask(placement, context) {
-    const cart = placement === "cart" ? listOf(tracker.cart()) : "";
-    const visitor_id = visitor.id();
-    return fetchSlate(origin, { ...context, key, placement, visitor_id, language, cart });
+  async function ask(placement, context) {
+    const cart = placement === "cart" ? tracker.cart().slice(0, MAX_CART).join() : "";
+    const question = { ...context, key, placement, visitor_id: visitor.id(), language, cart };
+    const slate = await fetchSlate(origin, question);
+    trace("slate", { question, slate });
+    return slate;
   }
 
   const slots = openSlots({
@@ -67,37 +72,36 @@ export function openApp({ origin, key, config, store, nonce, layer, early, remem
     ask,
     tell: tracker.tell,
   });
-  const consent = openConsent(config.consent ?? "implied", store, {
-    granted() {
-      identity = undefined;
-      transport.wake();
-    },
-    denied() {
-      identity = undefined;
-      visitor.forget();
-    },
+  const consent = openConsent(config.consent ?? "implied", store, () => {
+    identity = undefined;
+    if (consent.granted()) store.set("config", config);
+    // Now, and not with the first request: tabs opened together would each make an id.
+    visitor.id();
+    if (consent.state() === "denied") visitor.forget();
+    tracker.chosen();
+    wake();
   });
+  const platforms = openPlatforms(consent.hear);
+  const readLayer = followDataLayer(layer, tracker.tell, platforms.google);
+
+  function catchUp() {
+    readLayer();
+    // Before the page's markup is asked: what the shop says itself goes before what we find.
+    early.splice(0).forEach(run);
+    platforms.look();
+    consent.settle();
+  }
 
   /** @param {Iterable<any>} call */
   function run([command, told, more = {}]) {
     if (command === "consent") consent.tell(told);
+    if (command === "slate") slots.slate(told[0], told[1]).then(more);
     if (command !== "event") return;
-    const fact = typeof told === "string" ? readEvent(told, more) : readEvent(told?.type, told);
-    if (fact) tracker.tell(fact);
+    readEvent(told?.type ?? told, told?.type ? told : more, "call").forEach(tracker.tell);
   }
 
-  whenOff(() => consent.granted() && rememberOff());
   // A choice made already comes first, so that nothing is done which it forbids.
   for (const call of early) if ([...call][0] === "consent") run(call);
-  consent.begin();
-  openReading(layer, tracker, slots);
-  early.forEach(run);
+  openReading(layer, tracker, slots, catchUp);
   return run;
 }
-
-/** @param {string[]} ids */
-const listOf = (ids) =>
-  ids
-    .filter((id) => !id.includes(","))
-    .slice(0, MAX_CART)
-    .join();

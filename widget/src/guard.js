@@ -4,51 +4,56 @@
  * Every function that the browser or the page calls is wrapped here.
  */
 
+import { trace } from "./trace.js";
+
 const FAULT_LIMIT = 3;
 
 let faults = 0;
-/** @type {(() => void)[]} */
+/** @type {(() => unknown)[]} */
 const endings = [];
-
-/** Tells whether the widget has given up on this page. */
-export const isOff = () => faults >= FAULT_LIMIT;
 
 /**
  * Remembers what to do when the widget gives up.
- * @param {() => void} ending
+ * @param {() => unknown} ending
  */
 export const whenOff = (ending) => endings.push(ending);
+
+/**
+ * Does what browsers or other scripts may have made impossible.
+ * @template T
+ * @param {() => T} action
+ * @returns {T | null} null when it threw.
+ */
+export function attempt(action) {
+  try {
+    return action();
+  } catch {
+    return null;
+  }
+}
 
 /** @param {unknown} error */
 function countFault(error) {
   console.debug("[recommender]", error);
-  if (++faults !== FAULT_LIMIT) return;
-  for (const ending of endings) {
-    try {
-      ending();
-    } catch {
-      // Giving up is the last resort; nothing is left to do about its own failure.
-    }
-  }
+  trace("fault", error);
+  if (++faults === FAULT_LIMIT) endings.forEach(attempt);
 }
 
 /**
  * Wraps a function so that its errors, also later ones of a promise, are counted, never thrown.
+ * An async function does both by itself, whatever the page made of `Promise`.
  * @template {unknown[]} A
  * @param {(...args: A) => unknown} action
  * @returns {(...args: A) => void}
  */
-export function guarded(action) {
-  return (...args) => {
-    if (isOff()) return;
-    try {
-      const result = action(...args);
-      if (result instanceof Promise) result.catch(countFault);
-    } catch (error) {
-      countFault(error);
-    }
-  };
-}
+export const guarded = (action) => async (...args) => {
+  if (faults >= FAULT_LIMIT) return;
+  try {
+    await action(...args);
+  } catch (error) {
+    countFault(error);
+  }
+};
 
 /**
  * Listens to a target, guarded.
@@ -57,7 +62,7 @@ export function guarded(action) {
  * @param {(event: any) => unknown} action
  */
 export const listen = (target, type, action) =>
-  target.addEventListener(type, guarded(action), { passive: true });
+  target.addEventListener(type, guarded(action));
 
 /**
  * Does something later, guarded.

@@ -15,7 +15,7 @@ export function readItems(items) {
   return items
     .slice(0, MAX_ITEMS)
     .map(readItem)
-    .filter((item) => item.item_id && item.item_id.length <= MAX_ID);
+    .filter(({ item_id }) => item_id && item_id.length <= MAX_ID);
 }
 
 /**
@@ -23,13 +23,13 @@ export function readItems(items) {
  * @returns {FactItem}
  */
 function readItem(raw) {
-  /** @type {FactItem} */
-  const item = { item_id: String(raw?.item_id ?? raw?.id ?? "") };
+  const item_id = String(raw?.item_id ?? raw?.id ?? "").trim();
   const quantity = Number(raw?.quantity);
-  if (quantity > 0 && Number.isInteger(quantity)) item.quantity = quantity;
-  const price = decimal(raw?.price);
-  if (price) item.price = price;
-  return item;
+  return {
+    item_id,
+    quantity: quantity > 0 && quantity % 1 === 0 ? quantity : undefined,
+    price: decimal(raw?.price),
+  };
 }
 
 /**
@@ -37,6 +37,6 @@ function readItem(raw) {
  * @param {unknown} price
  */
 function decimal(price) {
-  const text = typeof price === "number" ? String(Number(price.toFixed(6))) : String(price ?? "");
-  return /^\d{1,12}(\.\d{1,2}0*)?$/.test(text) ? text : "";
+  const text = String(typeof price === "number" ? Number(price.toFixed(6)) : price).trim();
+  return /^\d{1,12}(\.\d{1,2}0*)?$/.test(text) ? text : undefined;
 }

@@ -2,51 +2,51 @@
 
 /** @import {Config, Context, Slate} from "./types.js" */
 
+import { previewToken } from "./preview.js";
+
 const SLATE_LIMIT_MS = 1500;
 const CONFIG_LIMIT_MS = 5000;
 
 /**
- * Gives up on what takes too long.
- * @template T
+ * Ends a request that takes too long; browsers of before 2022 wait for it.
  * @param {number} limit_ms
- * @param {(signal: AbortSignal) => Promise<T>} action
  */
-export async function within(limit_ms, action) {
-  const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), limit_ms);
-  try {
-    return await action(limit.signal);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+export const within = (limit_ms) => AbortSignal.timeout?.(limit_ms);
 
 /**
  * @param {string} origin
  * @param {string} key Site key.
+ * @param {string} language Of the page.
  * @returns {Promise<Config | null>}
  */
-export const fetchConfig = (origin, key) =>
-  fetchJson(`${origin}/v1/config/${encodeURIComponent(key)}`, CONFIG_LIMIT_MS);
+export const fetchConfig = (origin, key, language) =>
+  fetchJson(`${origin}/v1/config/${key}`, { language }, CONFIG_LIMIT_MS);
 
 /**
  * @param {string} origin
  * @param {Context & {key: string, placement: string, visitor_id: string, language: string,
- *   cart?: string}} question
+ *   cart: string}} question
  * @returns {Promise<Slate | null>}
  */
-export function fetchSlate(origin, question) {
-  const told = Object.entries(question).filter(([, value]) => value);
-  return fetchJson(`${origin}/v1/recommendations?${new URLSearchParams(told)}`, SLATE_LIMIT_MS);
-}
+export const fetchSlate = (origin, question) =>
+  fetchJson(`${origin}/v1/recommendations`, question, SLATE_LIMIT_MS);
 
 /**
  * @param {string} url
+ * @param {object} question What is empty is not asked.
  * @param {number} limit_ms
  * @returns {Promise<any>} null when there is no good answer.
  */
-const fetchJson = (url, limit_ms) =>
-  within(limit_ms, async (signal) => {
-    const response = await fetch(url, { credentials: "omit", signal });
-    return response.ok ? response.json() : null;
-  }).catch(() => null);
+async function fetchJson(url, question, limit_ms) {
+  try {
+    if (DEBUG) question = { ...question, preview: previewToken };
+    const told = Object.entries(question).filter(([, value]) => value);
+    const response = await fetch(`${url}?${new URLSearchParams(told)}`, {
+      credentials: "omit",
+      signal: within(limit_ms),
+    });
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null;
+  }
+}

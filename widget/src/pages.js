@@ -72,7 +72,8 @@ const routeNow = () =>
 function wrapHistory(name, after) {
   const original = history[name];
   history[name] = function (...args) {
-    original.apply(this, args);
+    const result = original.apply(this, args);
     after();
+    return result;
   };
 }

@@ -1,40 +1,30 @@
-/** Reads this page, and every page that takes its place: views, data layer, JSON-LD, slots. */
+/** Reads this page, and every page that takes its place: views, data layer, markup, slots. */
 
-/** @import {Fact} from "./types.js" */
 /** @import {Tracker} from "./tracker.js" */
 /** @import {Slots} from "./slots.js" */
 
-import { followDataLayer } from "./datalayer.js";
 import { later } from "./guard.js";
 import { followPages, whenParsed } from "./pages.js";
-import { readProduct } from "./structured.js";
+import { idOf, readProduct } from "./structured.js";
 
-/** How long a data layer may take to tell the page's item before JSON-LD is asked. */
+/** How long a data layer may take to tell the page's item before its markup is asked. */
 const ITEM_WAIT_MS = 1000;
 
 /**
  * @param {string} layer Name of the data layer.
  * @param {Tracker} tracker
  * @param {Slots} slots
+ * @param {() => void} catchUp Reads what the data layer and consent platforms told meanwhile.
  */
-export function openReading(layer, tracker, slots) {
-  const catchUp = followDataLayer(layer, tracker.tell);
+export function openReading(layer, tracker, slots, catchUp) {
   let page = 0;
   let path = "";
-  /** Item of JSON-LD that a router may have left behind from the page before. */
+  /** Item of the markup that a router may have left behind from the page before. */
   let stale = "";
 
-  const readStructured = () =>
-    readProduct(
-      Array.from(
-        document.querySelectorAll('script[type="application/ld+json"]'),
-        ({ textContent }) => textContent ?? "",
-      ),
-    );
-
-  function tellStructured() {
-    const fact = readStructured();
-    if (fact && !tracker.knowsItem() && itemOf(fact) !== stale) tracker.tell(fact);
+  function tellMarkup() {
+    const fact = readProduct();
+    if (fact && !tracker.knowsItem() && idOf(fact) !== stale) tracker.tell(fact);
   }
 
   function view() {
@@ -45,11 +35,11 @@ export function openReading(layer, tracker, slots) {
     slots.start();
     whenParsed(() => {
       catchUp();
-      if (!Array.isArray(/** @type {any} */ (window)[layer])) tellStructured();
+      if (!Array.isArray(/** @type {any} */ (window)[layer])) tellMarkup();
       later(() => {
         if (began !== page) return;
         catchUp();
-        tellStructured();
+        tellMarkup();
         slots.itemKnown();
       }, ITEM_WAIT_MS);
     });
@@ -59,7 +49,7 @@ export function openReading(layer, tracker, slots) {
   followPages({
     left() {
       page++;
-      stale = path === location.pathname ? "" : itemOf(readStructured());
+      stale = path === location.pathname ? "" : idOf(readProduct());
       slots.leave();
       tracker.reset();
     },
@@ -67,6 +57,3 @@ export function openReading(layer, tracker, slots) {
     restored: () => tracker.tell({ type: "page_view" }),
   });
 }
-
-/** @param {Fact | null} fact */
-const itemOf = (fact) => fact?.items?.[0]?.item_id ?? "";

@@ -5,16 +5,17 @@
  * and have the same point observed; only nothing is reserved and nothing drawn.
  */
 
-/** @import {Arm, Config, Context, Fact, PlacementSetting, Slate} from "./types.js" */
+/** @import {Arm, Config, Context, Fact, PlacementSetting, Shown, Slate} from "./types.js" */
 /** @import {Strip} from "./strip.js" */
 
 import { formatPrice } from "./format.js";
-import { guarded, later, whenOff } from "./guard.js";
-import { nominalHeight, openStrip } from "./strip.js";
+import { attempt, guarded, later, whenOff } from "./guard.js";
+import { makeSentinel, nominalHeight, openStrip } from "./strip.js";
 import { textsFor } from "./texts.js";
+import { trace } from "./trace.js";
 import { whenBelow, whenViewed } from "./viewability.js";
 
-const SELECTOR = "[data-recommender]";
+const SELECTOR = "[data-recommender],recommender-slot";
 /** Changes of the page are gathered before it is searched for slots again. */
 const SCAN_MS = 200;
 /** More empty cards than fit on a wide screen would never be seen. */
@@ -45,6 +46,7 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
   function scan() {
     scanTimer = 0;
     if (between) return;
+    config.slots?.forEach(place);
     for (const slot of document.querySelectorAll(SELECTOR)) {
       if (slot instanceof HTMLElement && !begun.has(slot)) begin(slot);
     }
@@ -53,15 +55,21 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
   /** @param {HTMLElement} slot */
   function begin(slot) {
     begun.add(slot);
-    const setting = config.placements?.[slot.dataset.recommender ?? ""];
-    if (setting?.enabled) guarded(bring)(slot, setting);
+    const placement = (slot.dataset.recommender ??= slot.getAttribute("placement") ?? "");
+    const setting = config.placements?.[placement];
+    if (setting?.enabled) guarded(bring)(slot, placement, setting);
+    else trace("slot", { slot, placement, state: "off" });
   }
 
-  /** @param {HTMLElement} slot @param {PlacementSetting} setting */
-  async function bring(slot, setting) {
+  /** @param {HTMLElement} slot @param {string} placement @param {PlacementSetting} setting */
+  async function bring(slot, placement, setting) {
     const began = page;
-    const placement = slot.dataset.recommender ?? "";
-    const strip = openStrip(slot, nonce);
+    // A page keeps no room for what it does not know of, so that waits until nobody looks there.
+    if (slot.dataset.recommenderPlaced && !(DEBUG && config.preview)) {
+      trace("slot", { slot, placement, state: "waits" });
+      await new Promise((below) => endings.push(whenBelow(slot, () => below(0))));
+    }
+    const strip = openStrip(slot, nonce, config.cart_button || "addToCart" in slot.dataset);
     try {
       const { id, arm } = await visitor();
       // Without a visitor there is no experiment; with one of unknown arm the server decides.
@@ -69,7 +77,7 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
       if (placement === "product" && !contextOf(slot).item_id) await itemKnown;
       if (began !== page) return;
       const slate = await ask(placement, contextOf(slot));
-      if (began === page) finish(slot, strip, setting, slate);
+      if (began === page) finish(slot, placement, strip, setting, slate);
     } catch (error) {
       strip.clear();
       throw error;
@@ -78,41 +86,58 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
 
   /** @param {Strip} strip @param {PlacementSetting} setting */
   function reserve(strip, { title, n }) {
-    strip.reserve(textsFor(language, title), Math.min(n, MAX_EMPTY_CARDS));
+    strip.reserve(textsFor(language, title, config.words), Math.min(n, MAX_EMPTY_CARDS));
     // A page's first price takes some 20 ms: better now than in the task that draws.
     later(() => formatPrice(0, config.currency, language), 0);
   }
 
   /**
    * @param {HTMLElement} slot
+   * @param {string} placement
    * @param {Strip} strip
    * @param {PlacementSetting} setting
    * @param {Slate | null} slate
    */
-  function finish(slot, strip, setting, slate) {
-    if (slate && slate.arm !== "control" && slate.items.length >= setting.n_min) {
+  function finish(slot, placement, strip, setting, slate) {
+    // The server names an arm only when it had something to show.
+    const held = slate?.arm === "control";
+    const shown = !held && slate && slate.items.length >= setting.n_min;
+    trace("slot", { slot, placement, state: shown ? "drawn" : held ? "control" : "empty" });
+    if (shown) {
       if (!strip.isReserved()) reserve(strip, setting);
-      draw(slot, strip, slate);
-      observe(slot, strip, slate);
-    } else {
-      release(slot, strip);
-      // The server names an arm only when it had something to show.
-      if (slate?.arm === "control") observe(slot, strip, slate);
-    }
+      draw(slot, placement, strip, slate);
+    } else release(slot, strip);
+    if (shown || held) observe(strip.sentinel, strip.height(), placement, slate);
   }
 
   /** @param {HTMLElement} slot @returns {Context} What the slot says goes before the page. */
-  function contextOf({ dataset }) {
-    const { itemId: item_id, category, searchTerm: search_term } = dataset;
-    const told = Object.entries({ item_id, category, search_term }).filter(([, value]) => value);
-    return { ...context(), ...Object.fromEntries(told) };
+  function contextOf(slot) {
+    /** @type {Context} */
+    const told = { ...context() };
+    for (const field of /** @type {const} */ (["item_id", "category", "search_term"])) {
+      const name = field.replace("_", "-");
+      const said = slot.getAttribute("data-" + name) || slot.getAttribute(name);
+      if (said) told[field] = said;
+    }
+    return told;
   }
 
-  /** @param {HTMLElement} slot @param {Strip} strip @param {Slate} slate */
-  function draw(slot, strip, { slate_id, items }) {
-    const placement = slot.dataset.recommender;
-    strip.fill(items, language, ({ id }) =>
-      tell({ type: "select_item", items: [{ item_id: id }], placement, slate_id }),
+  /**
+   * @param {HTMLElement} slot @param {string} placement @param {Strip} strip @param {Slate} slate
+   */
+  function draw(slot, placement, strip, { slate_id, items }) {
+    strip.fill(
+      items,
+      language,
+      ({ id }) => tell({ type: "select_item", items: [{ item_id: id }], placement, slate_id }),
+      ({ id }) =>
+        slot.dispatchEvent(
+          new CustomEvent("recommender:add-to-cart", {
+            bubbles: true,
+            cancelable: true,
+            detail: { item_id: id, placement, slate_id },
+          }),
+        ),
     );
     slot.dataset.recommenderState = "drawn";
   }
@@ -129,11 +154,15 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
     endings.push(end);
   }
 
-  /** @param {HTMLElement} slot @param {Strip} strip @param {Slate} slate */
-  function observe(slot, strip, { slate_id, items }) {
-    const placement = slot.dataset.recommender;
+  /**
+   * Tells what a slate came to, in both arms: that the page had it, and that it was on screen.
+   * @param {Element} sentinel @param {number} height_px @param {string} placement
+   * @param {Pick<Slate, "slate_id" | "items">} slate
+   */
+  function observe(sentinel, height_px, placement, { slate_id, items }) {
     const seen = items.map(({ id }) => ({ item_id: id }));
-    const end = whenViewed(strip.sentinel, nominalHeight(slot), () =>
+    tell({ type: "rendered", items: seen, placement, slate_id });
+    const end = whenViewed(sentinel, height_px, () =>
       tell({ type: "impression", items: seen, placement, slate_id }),
     );
     endings.push(end);
@@ -167,9 +196,51 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
       itemKnown = new Promise((resolve) => {
         tellItemKnown = resolve;
       });
-      scan();
+      // In a task of its own: with what goes before it would be a long one on a slow telephone.
+      later(scan, 0);
     },
     /** Lets slots of a product page go on: its item is known, or will not be. */
     itemKnown: () => tellItemKnown(),
+    /**
+     * Asks for a shop that draws by itself.
+     * @param {string} placement
+     * @param {Context} [more] Goes before what the page told.
+     * @returns {Promise<Shown>}
+     */
+    async slate(placement, more) {
+      const slate = await ask(placement, { ...context(), ...more });
+      const { slate_id = "", items = [] } = slate ?? {};
+      return {
+        slate_id,
+        items,
+        observe(element) {
+          if (!items.length && slate?.arm !== "control") return;
+          const sentinel = makeSentinel();
+          sentinel.style.position = "absolute";
+          element.prepend(sentinel);
+          observe(sentinel, nominalHeight(element), placement, { slate_id, items });
+        },
+        select: (id) =>
+          tell({ type: "select_item", items: [{ item_id: id }], placement, slate_id }),
+      };
+    },
   };
+}
+
+/**
+ * Makes a slot that was placed from the console, once on a page. What it replaces becomes the
+ * slot itself, so that nothing of the page is ever taken away.
+ * @param {{placement: string, selector: string, position: string}} placed
+ * @param {number} index
+ */
+function place({ placement, selector, position }, index) {
+  if (document.querySelector(`[data-recommender-placed="${index}"]`)) return;
+  const target = attempt(() => document.querySelector(selector));
+  if (!(target instanceof HTMLElement)) return;
+  const slot = position === "replace" ? target : document.createElement("div");
+  slot.dataset.recommender = placement;
+  slot.dataset.recommenderPlaced = String(index);
+  if (slot !== target) {
+    target[/** @type {"before" | "after" | "prepend" | "append"} */ (position)](slot);
+  }
 }

@@ -7,59 +7,47 @@
 
 /** @import {KeyValueStorage} from "./types.js" */
 
+import { attempt } from "./guard.js";
+
 const PREFIX = "rcm_";
 
 /** @typedef {ReturnType<typeof openStore>} Store */
 
 /**
- * @param {KeyValueStorage | null} storage Where values go while they may be kept.
+ * @param {KeyValueStorage | null} told Where values go while they may be kept. Using none fails
+ *   like using a forbidden one.
  */
-export function openStore(storage) {
+export function openStore(told) {
+  const storage = /** @type {KeyValueStorage} */ (told);
   /** @type {Map<string, string>} */
   const memory = new Map();
   let kept = false;
 
   /** @param {string} key */
-  function readStorage(key) {
-    try {
-      return storage?.getItem(PREFIX + key) ?? null;
-    } catch {
-      return null;
-    }
-  }
+  const readStorage = (key) => attempt(() => storage.getItem(PREFIX + key));
+
+  /** @param {string} key */
+  const read = (key) => memory.get(key) ?? (kept ? readStorage(key) : null);
 
   /** @param {string} key @param {string} text */
   function write(key, text) {
-    try {
-      if (!kept || !storage) throw storage;
+    memory.set(key, text);
+    attempt(() => {
+      if (!kept) return;
       storage.setItem(PREFIX + key, text);
       memory.delete(key);
-    } catch {
-      memory.set(key, text);
-    }
+    });
   }
 
-  function storedKeys() {
-    const keys = [];
-    try {
-      for (let i = 0; storage && i < storage.length; i++) {
-        const key = storage.key(i);
-        if (key?.startsWith(PREFIX)) keys.push(key.slice(PREFIX.length));
-      }
-    } catch {
-      // As good as empty.
-    }
-    return keys;
-  }
+  const storedKeys = () =>
+    (attempt(() => Object.keys(storage)) ?? [])
+      .filter((key) => key.startsWith(PREFIX))
+      .map((key) => key.slice(PREFIX.length));
 
   /** @param {string} key */
   function remove(key) {
     memory.delete(key);
-    try {
-      storage?.removeItem(PREFIX + key);
-    } catch {
-      // Nothing was stored then.
-    }
+    attempt(() => storage.removeItem(PREFIX + key));
   }
 
   return {
@@ -67,7 +55,12 @@ export function openStore(storage) {
      * @param {string} key
      * @returns {any} null when absent or unreadable.
      */
-    get: (key) => parse(memory.get(key) ?? (kept ? readStorage(key) : null)),
+    get: (key) => parse(read(key)),
+    /**
+     * Returns a value as the JSON it is kept as.
+     * @param {string} key
+     */
+    read,
     /**
      * Reads storage although nothing may be kept yet: for the shopper's own choice.
      * @param {string} key
@@ -78,30 +71,20 @@ export function openStore(storage) {
     remove,
     /** @param {string} prefix */
     keys: (prefix) =>
-      [...new Set([...memory.keys(), ...(kept ? storedKeys() : [])])]
+      [...memory.keys(), ...(kept ? storedKeys() : [])]
         .filter((key) => key.startsWith(prefix))
         .sort(),
     /**
-     * Moves everything to storage and goes on there, or goes on in memory.
+     * Goes on in storage, or in memory.
      * @param {boolean} allowed
      */
     keep(allowed) {
       kept = allowed;
-      if (kept) for (const [key, text] of [...memory]) write(key, text);
     },
-    /** Forgets everything, and keeps nothing from now on. */
-    wipe() {
-      for (const key of [...memory.keys(), ...storedKeys()]) remove(key);
-      kept = false;
-    },
+    /** Forgets everything, also what is stored. */
+    wipe: () => [...memory.keys(), ...storedKeys()].forEach(remove),
   };
 }
 
-/** @param {string | null | undefined} text */
-function parse(text) {
-  try {
-    return JSON.parse(text ?? "null");
-  } catch {
-    return null;
-  }
-}
+/** @param {string | null} text */
+const parse = (text) => attempt(() => JSON.parse(text ?? "null"));

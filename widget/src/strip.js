@@ -5,7 +5,7 @@
  * are made one by one and texts are set as text: nothing told by the server can become markup.
  */
 
-/** @import {SlateItem} from "./types.js" */
+/** @import {SlateItem, Words} from "./types.js" */
 
 import { formatPrice, safeUrl } from "./format.js";
 import { guarded, listen } from "./guard.js";
@@ -17,13 +17,16 @@ import css from "./strip.css";
  * Nominal height of a strip, for the viewability of slots where none may be drawn. Follows the
  * measures of strip.css; a browser test compares them.
  * @param {HTMLElement} slot
+ * @param {boolean} [cart] Whether cards have a button for the cart.
  */
-export function nominalHeight(slot) {
+export function nominalHeight(slot, cart) {
   const em = parseFloat(getComputedStyle(slot).fontSize) || 16;
   const width = slot.clientWidth / em;
-  const columns = [32, 46, 62, 80].reduce((n, from) => (width < from ? n : Math.floor(n) + 1), 2.25);
-  return (Math.min(15, (width - columns + 1) / columns) + 11.875) * em;
+  return (Math.max(7, Math.min(15, (width - 1.25) / 2.25)) + (cart ? 14.875 : 11.875)) * em;
 }
+
+/** A point that takes no room, once its style holds. */
+export const makeSentinel = () => make("i", "sentinel");
 
 /** @type {WeakMap<Element, ShadowRoot>} */
 const roots = new WeakMap();
@@ -32,16 +35,18 @@ const roots = new WeakMap();
  * Opens a slot. The slot's own content stays visible until a strip is drawn over it.
  * @param {HTMLElement} slot
  * @param {string} nonce Nonce of our script, for browsers without constructable style sheets.
+ * @param {boolean} cart Whether cards have a button for the cart.
  */
-export function openStrip(slot, nonce) {
+export function openStrip(slot, nonce, cart) {
   const root = roots.get(slot) ?? makeRoot(slot, nonce);
   roots.set(slot, root);
-  const sentinel = make("i", "sentinel");
+  const sentinel = makeSentinel();
   const clear = () => root.replaceChildren(...styles(root), sentinel, make("slot"));
   clear();
 
   /** @type {HTMLElement | undefined} */
   let section;
+  let label = "";
 
   return {
     /** A point at the slot's upper edge that takes no room. */
@@ -49,15 +54,17 @@ export function openStrip(slot, nonce) {
     /** Shows the slot's own content again. */
     clear,
     isReserved: () => Boolean(section),
+    height: () => nominalHeight(slot, cart),
     /** Hides the strip and keeps its room. */
     blank: () => section?.classList.add("blank"),
     /**
      * Draws a strip of empty cards.
-     * @param {{heading: string, previous: string, next: string}} texts
+     * @param {Words} words
      * @param {number} n
      */
-    reserve(texts, n) {
-      section = makeSection(texts, n);
+    reserve(words, n) {
+      label = cart ? words.add_to_cart : "";
+      section = makeSection(words, n, label);
       root.replaceChildren(...styles(root), sentinel, section);
     },
     /**
@@ -65,11 +72,14 @@ export function openStrip(slot, nonce) {
      * @param {SlateItem[]} items
      * @param {string} language
      * @param {(item: SlateItem) => void} clicked
+     * @param {(item: SlateItem) => boolean} added Asks the page; true when nobody took the item.
      */
-    fill(items, language, clicked) {
+    fill(items, language, clicked, added) {
       const list = section?.querySelector("ul");
       if (!section || !list) return;
-      list.replaceChildren(...items.map((item) => makeCard(item, language, clicked)));
+      list.replaceChildren(
+        ...items.map((item) => makeCard(item, language, label, clicked, added)),
+      );
       section.removeAttribute("aria-busy");
       connectButtons(section, list);
     },
@@ -124,15 +134,23 @@ function make(tag, part, ...children) {
   return node;
 }
 
-/** @param {{heading: string, previous: string, next: string}} texts @param {number} n */
-function makeSection({ heading, previous, next }, n) {
+/** @param {Words} words @param {number} n @param {string} label */
+function makeSection({ heading, previous, next }, n, label) {
   const title = make("h2", "heading", heading);
   title.id = "heading";
   const buttons = make("div", "buttons", makeButton(previous, "previous"), makeButton(next, "next"));
-  const list = make("ul", "list", ...Array.from({ length: n }, () => make("li", "card", ...halves())));
+  const cards = Array.from({ length: n }, () => make("li", "card", ...halves(), ...addButton(label)));
+  const list = make("ul", "list", ...cards);
   const section = make("section", "strip", make("header", "header", title, buttons), list);
-  section.setAttribute("aria-labelledby", "heading");
-  section.setAttribute("aria-busy", "true");
+  for (const [name, value] of [
+    ["aria-labelledby", "heading"],
+    ["aria-roledescription", "carousel"],
+    ["aria-busy", "true"],
+  ]) {
+    section.setAttribute(name, value);
+  }
+  // Without bullets Safari takes it for no list.
+  list.setAttribute("role", "list");
   return section;
 }
 
@@ -144,24 +162,29 @@ function makeButton(label, part) {
   return button;
 }
 
+/** @param {string} label @returns {HTMLElement[]} None without a label. */
+const addButton = (label) => (label ? [make("button", "cart", label)] : []);
+
 /** The two halves of a card; each keeps its height when empty. */
 const halves = (title = "", price = "", reason = "") => [
   make("span", "frame"),
   make(
     "span",
     "body",
-    make("span", "title", title),
-    make("span", "price", price),
-    make("span", "reason", reason),
+    make("b", "title", title),
+    make("strong", "price", price),
+    make("small", "reason", reason),
   ),
 ];
 
 /**
  * @param {SlateItem} item
  * @param {string} language
+ * @param {string} label Of the button for the cart; empty for none.
  * @param {(item: SlateItem) => void} clicked
+ * @param {(item: SlateItem) => boolean} added
  */
-function makeCard(item, language, clicked) {
+function makeCard(item, language, label, clicked, added) {
   const price = formatPrice(item.price_minor, item.currency, language);
   const parts = halves(item.title, price, item.reason?.text);
   const href = safeUrl(item.url, document.baseURI);
@@ -174,7 +197,15 @@ function makeCard(item, language, clicked) {
     // The middle button opens the link too, the right one only a menu.
     listen(link, type, ({ button }) => button < 2 && clicked(item));
   }
-  return make("li", "card", link);
+  const buttons = addButton(label);
+  for (const button of buttons) {
+    button.setAttribute("aria-label", `${label}: ${item.title}`);
+    listen(button, "click", () => {
+      clicked(item);
+      if (added(item)) location.assign(href);
+    });
+  }
+  return make("li", "card", link, ...buttons);
 }
 
 /** The title beside it says what it shows, so it needs no text of its own. */

@@ -8,59 +8,54 @@
 /** @import {Batch, Queue} from "./queue.js" */
 /** @import {Store} from "./store.js" */
 
-import { later, listen } from "./guard.js";
+import { guarded, later, listen } from "./guard.js";
 import { within } from "./network.js";
+import { trace } from "./trace.js";
 
-const FLUSH_COUNT = 5;
+/** @type {RequestInit} */
+const POST = { method: "POST", keepalive: true, credentials: "omit" };
 const FLUSH_MS = 2000;
 const POST_LIMIT_MS = 10_000;
 const FIRST_BACKOFF_MS = 3000;
 const MAX_BACKOFF_MS = 30 * 60 * 1000;
-/** Two of the queue's batches stay well inside what a closing page may have in flight. */
-const CLOSING_BATCHES = 2;
-/** Sending the same bytes again cannot work. */
-const POISON = new Set([400, 401, 403, 404, 413, 422]);
+/** At once, while a page closes: 48 of the 64 KiB that it may have in flight with all others. */
+const MAX_POSTS = 3;
+/** Sending the same bytes again cannot work, perhaps because of one event among them. */
+const POISON = [400, 413, 422];
 
 /**
  * @param {{
  *   url: string, queue: Queue, store: Store, visitorId: () => string, maySend: () => boolean,
  * }} parts
+ * @returns {() => void} To be called after the queue grew, and at the start for what is left over.
  */
 export function openTransport({ url, queue, store, visitorId, maySend }) {
   /** @type {Set<string>} */
   const inFlight = new Set();
+  let posts = 0;
   let timer = 0;
-  let due_at = Infinity;
-  let busy = false;
+  /** Most events of a batch; less while one is searched that the server cannot take. */
+  let most = Infinity;
 
   /** @param {number} delay_ms */
   function schedule(delay_ms) {
-    const at = Date.now() + delay_ms;
-    if (at >= due_at) return;
-    clearTimeout(timer);
-    due_at = at;
-    timer = later(run, delay_ms);
+    timer ||= later(run, delay_ms);
   }
 
   async function run() {
-    due_at = Infinity;
-    if (busy || !maySend()) return;
-    busy = true;
-    try {
-      if (!(await inOneTab(drain))) schedule(FLUSH_MS);
-    } finally {
-      busy = false;
-    }
+    timer = 0;
+    if (maySend() && !(await inOneTab(drain))) schedule(FLUSH_MS);
   }
 
   async function drain() {
-    for (;;) {
+    for (let batch; maySend() && (batch = nextBatch()); await post(batch, false)) {
       const wait_ms = retryAt() - Date.now();
-      const batch = nextBatch();
-      if (!batch || !maySend()) return;
-      if (wait_ms > 0) return schedule(wait_ms);
-      await post(batch);
+      if (wait_ms > 0) {
+        schedule(wait_ms);
+        break;
+      }
     }
+    return true;
   }
 
   /** A time further away than we ever wait comes from a clock that was wrong. */
@@ -69,48 +64,70 @@ export function openTransport({ url, queue, store, visitorId, maySend }) {
     return at - Date.now() > MAX_BACKOFF_MS ? 0 : at;
   }
 
-  const nextBatch = () => queue.nextBatch(inFlight, Date.now());
+  const nextBatch = () => queue.nextBatch(inFlight, Date.now(), most);
 
-  /** @param {Batch} batch */
-  function bodyOf({ session_id, events }) {
-    const sent_at = new Date().toISOString();
-    return JSON.stringify({ sent_at, visitor_id: visitorId(), session_id, events });
+  /** @param {string[]} texts */
+  function bodyOf(texts) {
+    const shared = { sent_at: new Date().toISOString(), visitor_id: visitorId() };
+    return `${JSON.stringify(shared).slice(0, -1)},"events":[${texts}]}`;
   }
 
-  /** @param {Batch} batch */
-  async function post(batch) {
-    batch.ids.forEach((id) => inFlight.add(id));
-    const body = bodyOf(batch);
+  /** @param {Batch} batch @param {boolean} closing */
+  async function post({ ids, texts }, closing) {
+    posts++;
+    ids.forEach((id) => inFlight.add(id));
     try {
-      await within(POST_LIMIT_MS, async (signal) => {
-        const told = { method: "POST", body, keepalive: true, signal };
-        await settle(batch, await fetch(url, { ...told, credentials: "omit" }));
-      });
+      if (closing && !("keepalive" in Request.prototype)) throw closing;
+      const body = bodyOf(texts);
+      await settle(ids, await fetch(url, { ...POST, body, signal: within(POST_LIMIT_MS) }));
     } catch {
+      trace("answer", { ids, status: 0 });
+      // No answer will tell, so what goes by beacon stays queued, and the next page sends it again.
+      if (closing && beacon(texts)) return posts--;
       backOff(0);
-    } finally {
-      batch.ids.forEach((id) => inFlight.delete(id));
     }
+    posts--;
+    ids.forEach((id) => inFlight.delete(id));
   }
 
-  /** @param {Batch} batch @param {Response} response */
-  async function settle({ ids }, response) {
-    if (POISON.has(response.status)) return done(ids);
-    if (!response.ok) return backOff(waitTold(response.headers.get("Retry-After")));
-    const answer = await response.json();
-    const named = answer.events.map((/** @type {any} */ event) => event.event_id);
-    const confirmed = ids.filter((id) => named.includes(id));
-    if (confirmed.length) done(confirmed);
-    else backOff(0);
+  /**
+   * Leaves events to the browser, which refuses what does not fit in beside other scripts' calls.
+   * @param {string[]} texts
+   * @returns {boolean} Whether it took all.
+   */
+  function beacon(texts) {
+    if (navigator.sendBeacon?.(url, bodyOf(texts))) return true;
+    const half = texts.length >> 1;
+    return half > 0 && beacon(texts.slice(0, half)) && beacon(texts.slice(half));
+  }
+
+  /** @param {string[]} ids @param {Response} response */
+  async function settle(ids, response) {
+    const { status } = response;
+    trace("answer", { ids, status });
+    if (POISON.includes(status)) {
+      most = ids.length >> 1;
+      if (!most) done(ids);
+    } else if (response.ok) {
+      const { events } = await response.json();
+      const named = events.map((/** @type {any} */ event) => event.event_id);
+      const confirmed = ids.filter((id) => named.includes(id));
+      if (confirmed.length) done(confirmed);
+      else backOff(0);
+    } else {
+      const told = response.headers.get("Retry-After") ?? "";
+      backOff(Number(told) * 1000 || Date.parse(told) - Date.now() || 0);
+    }
   }
 
   /** @param {string[]} ids */
   function done(ids) {
+    most = Infinity;
     queue.remove(ids);
     store.remove("retry");
   }
 
-  /** @param {number} told_ms Wait that the server asked for, 0 for none. */
+  /** @param {number} told_ms Wait that the server asked for. */
   function backOff(told_ms) {
     const attempts = (store.get("retry")?.attempts ?? 0) + 1;
     const backoff_ms = FIRST_BACKOFF_MS * 2 ** (attempts - 1) * (0.5 + Math.random());
@@ -120,44 +137,29 @@ export function openTransport({ url, queue, store, visitorId, maySend }) {
 
   /** Sends what waits without waiting for an answer: the page may be gone before it comes. */
   function flush() {
-    for (let i = 0; i < CLOSING_BATCHES && maySend() && retryAt() <= Date.now(); i++) {
+    for (let i = posts; i < MAX_POSTS && maySend() && retryAt() <= Date.now(); i++) {
       const batch = nextBatch();
-      if (!batch) return;
-      if ("keepalive" in Request.prototype) {
-        post(batch);
-      } else {
-        // No answer will tell, so the events stay queued and the next page sends them again.
-        if (!navigator.sendBeacon(url, bodyOf(batch))) return;
-        batch.ids.forEach((id) => inFlight.add(id));
-      }
+      if (batch) guarded(post)(batch, true);
     }
   }
 
   listen(document, "visibilitychange", () => document.visibilityState === "hidden" && flush());
   listen(window, "pagehide", flush);
 
-  return {
-    /** To be called after the queue grew, and once at the start for what is left over. */
-    wake: () => schedule(queue.waiting(inFlight) >= FLUSH_COUNT ? 0 : FLUSH_MS),
-  };
+  return () => schedule(FLUSH_MS);
 }
 
 /**
- * Runs a task unless another tab of the shop is running its own.
- * @param {() => Promise<void>} task
+ * Runs a task unless one is running already, here or in another tab of the shop.
+ * @param {() => Promise<boolean>} task
  * @returns {Promise<boolean>} Whether it ran.
  */
 async function inOneTab(task) {
-  if (!navigator.locks) return task().then(() => true);
-  return navigator.locks.request("rcm_send", { ifAvailable: true }, (lock) =>
-    lock ? task().then(() => true) : false,
-  );
-}
-
-/** @param {string | null} header Seconds or an HTTP date. @returns Milliseconds to wait. */
-function waitTold(header) {
-  const wait_ms = /^\d+$/.test(header ?? "")
-    ? Number(header) * 1000
-    : Date.parse(header ?? "") - Date.now();
-  return wait_ms > 0 ? wait_ms : 0;
+  try {
+    return await navigator.locks.request("rcm_send", { ifAvailable: true }, (lock) =>
+      lock ? task() : false,
+    );
+  } catch {
+    return task(); // no locks on plain http, nor in frames that may store nothing
+  }
 }

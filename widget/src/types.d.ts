@@ -1,5 +1,7 @@
 /** The records that travel between the widget's files, and what the build puts in. */
 
+import type { TraceRecord } from "./trace.js";
+
 /** One item inside a fact; the server's field names. */
 export interface FactItem {
   item_id: string;
@@ -10,6 +12,8 @@ export interface FactItem {
 /** Something the page told us, before it becomes an event. */
 export interface Fact {
   type: string;
+  /** Who told it; absent for what the widget saw itself. Not sent. */
+  source?: string;
   items?: FactItem[];
   currency?: string;
   order_id?: string;
@@ -23,10 +27,11 @@ export interface Fact {
 }
 
 /** An event as the server takes it. */
-export interface WidgetEvent extends Omit<Fact, "category"> {
+export interface WidgetEvent extends Fact {
   event_id: string;
   occurred_at: string;
   page: string;
+  session_id?: string;
 }
 
 export interface Stratum {
@@ -34,6 +39,8 @@ export interface Stratum {
   salt: string;
   treatment_share_ppm: number;
 }
+
+export type ConsentState = "granted" | "denied" | "pending";
 
 export type Arm = "treatment" | "control" | "";
 
@@ -52,6 +59,31 @@ export interface Config {
   consent?: "implied" | "required";
   stratum?: Stratum;
   placements?: Record<string, PlacementSetting>;
+  /** Slots placed from the console. */
+  slots?: { placement: string; selector: string; position: string }[];
+  /** Those of the page's language, where the widget lacks them. */
+  words?: Words;
+  cart_button?: boolean;
+  /** Asked with a token: whether it holds. Then nothing is recorded. */
+  preview?: boolean;
+}
+
+/** What the widget says itself. */
+export interface Words {
+  heading: string;
+  previous: string;
+  next: string;
+  add_to_cart: string;
+}
+
+/** A slate for a shop that draws by itself; without items there is nothing to draw. */
+export interface Shown {
+  slate_id: string;
+  items: SlateItem[];
+  /** To be called in both arms with what stands, or would stand, at the place. */
+  observe: (element: HTMLElement) => void;
+  /** The shopper chose this item. */
+  select: (item_id: string) => void;
 }
 
 export interface SlateItem {
@@ -79,11 +111,8 @@ export interface Context {
   search_term?: string;
 }
 
-/** The part of the browser's Storage that is used. */
-export type KeyValueStorage = Pick<
-  Storage,
-  "length" | "key" | "getItem" | "setItem" | "removeItem"
->;
+/** The part of the browser's Storage that is used; its own keys are what it keeps. */
+export type KeyValueStorage = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
 /** Makes calls of the page; `q` holds those made before the widget was there. */
 export interface Api {
@@ -91,11 +120,18 @@ export interface Api {
   q?: Iterable<unknown>[];
   version?: string;
   consent?: (choice: unknown) => void;
+  /** For shops that draw by themselves; waits until the page is looked at. */
+  slate?: (placement: string, context?: Context) => Promise<Shown>;
+  /** Only in the file for debugging. */
+  diary?: TraceRecord[];
 }
 
 declare global {
   /** Version of the widget, put in by the build. */
   const VERSION: string;
+
+  /** Whether this is the file that keeps a diary, put in by the build. */
+  const DEBUG: boolean;
 
   interface Window {
     recommender?: Api;

@@ -2,22 +2,20 @@
 
 let lastMs = 0;
 
-/** Makes a UUIDv4, for visitors and sessions. */
-export const uuid4 = () => format(crypto.getRandomValues(new Uint8Array(16)), 0x40);
-
 /**
- * Makes a UUIDv7, for events. Ids of one page sort in the order they were made: two never share
- * a millisecond.
+ * Makes a UUIDv7. Ids of one page sort in the order they were made: two never share a millisecond.
+ * Of the variant's four forms the first is always taken.
  *
  * Source: RFC 9562, 5.7.
  * @param {number} now_ms
  */
 export function uuid7(now_ms) {
   lastMs = Math.max(now_ms, lastMs + 1);
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  new DataView(bytes.buffer).setUint32(0, Math.floor(lastMs / 0x10000));
-  new DataView(bytes.buffer).setUint16(4, lastMs % 0x10000);
-  return format(bytes, 0x70);
+  let digits = lastMs.toString(16).padStart(12, "0");
+  for (const byte of crypto.getRandomValues(new Uint8Array(10))) {
+    digits += (byte + 256).toString(16).slice(1);
+  }
+  return digits.replace(/(.{8})(.{4}).(.{3}).(.{3})/, "$1-$2-7$3-8$4-");
 }
 
 /**
@@ -25,11 +23,3 @@ export function uuid7(now_ms) {
  * @param {string} id
  */
 export const instantOf = (id) => parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
-
-/** @param {Uint8Array} bytes @param {number} version */
-function format(bytes, version) {
-  bytes[6] = (bytes[6] & 0x0f) | version;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-}

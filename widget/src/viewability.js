@@ -11,6 +11,22 @@ import { guarded, later } from "./guard.js";
 const VIEWED_MS = 1000;
 
 /**
+ * Calls `told` with the newest entry of an element, each time it enters or leaves the window.
+ * @param {Element} element
+ * @param {(entry: IntersectionObserverEntry) => void} told
+ * @param {string} [rootMargin]
+ * @returns {() => void} Stops observing.
+ */
+function follow(element, told, rootMargin) {
+  const observe = guarded((/** @type {IntersectionObserverEntry[]} */ entries) =>
+    told(entries[entries.length - 1]),
+  );
+  const observer = new IntersectionObserver(observe, { rootMargin });
+  observer.observe(element);
+  return () => observer.disconnect();
+}
+
+/**
  * Calls `seen` once.
  * @param {Element} sentinel
  * @param {number} height_px Nominal height of what stands, or would stand, below the sentinel.
@@ -27,15 +43,18 @@ export function whenViewed(sentinel, height_px, seen) {
     if (inside && document.visibilityState === "visible") timer = later(finish, VIEWED_MS);
   });
 
-  const observe = guarded((/** @type {IntersectionObserverEntry[]} */ entries) => {
-    inside = entries[entries.length - 1].isIntersecting;
-    judge();
-  });
-  const observer = new IntersectionObserver(observe, { rootMargin: `${half}px 0px ${-half}px` });
+  const unfollow = follow(
+    sentinel,
+    ({ isIntersecting }) => {
+      inside = isIntersecting;
+      judge();
+    },
+    `${half}px 0px ${-half}px`,
+  );
 
   function stop() {
     clearTimeout(timer);
-    observer.disconnect();
+    unfollow();
     document.removeEventListener("visibilitychange", judge);
   }
 
@@ -44,26 +63,22 @@ export function whenViewed(sentinel, height_px, seen) {
     seen();
   }
 
-  observer.observe(sentinel);
   document.addEventListener("visibilitychange", judge);
   return stop;
 }
 
 /**
- * Calls `act` as soon as an element lies below the window, where taking away its room moves
+ * Calls `act` as soon as an element lies below the window, where giving or taking room moves
  * nothing that the shopper sees.
  * @param {Element} element
  * @param {() => void} act
  * @returns {() => void} Stops observing.
  */
 export function whenBelow(element, act) {
-  const observe = guarded((/** @type {IntersectionObserverEntry[]} */ entries) => {
-    const { isIntersecting, boundingClientRect } = entries[entries.length - 1];
+  const stop = follow(element, ({ isIntersecting, boundingClientRect }) => {
     if (isIntersecting || boundingClientRect.top < innerHeight) return;
-    observer.disconnect();
+    stop();
     act();
   });
-  const observer = new IntersectionObserver(observe);
-  observer.observe(element);
-  return () => observer.disconnect();
+  return stop;
 }

@@ -7,7 +7,8 @@
 
 /** @import {Store} from "./store.js" */
 
-import { uuid4 } from "./uuid.js";
+import { attempt } from "./guard.js";
+import { uuid7 } from "./uuid.js";
 
 const COOKIE = "rcm_vid";
 const YEAR_SECONDS = 365 * 24 * 3600;
@@ -24,7 +25,7 @@ export function openVisitor(store, mayIdentify) {
       if (!mayIdentify()) return "";
       let id = readCookie() || store.get("vid");
       if (!id) {
-        id = uuid4();
+        id = uuid7(Date.now());
         writeCookie(id, YEAR_SECONDS);
         if (!readCookie()) store.set("vid", id);
       }
@@ -36,7 +37,7 @@ export function openVisitor(store, mayIdentify) {
      */
     session(now_ms) {
       const last = store.get("session");
-      const id = last && now_ms - last.at < SESSION_MS ? last.id : uuid4();
+      const id = last && now_ms - last.at < SESSION_MS ? last.id : uuid7(now_ms);
       store.set("session", { id, at: now_ms });
       return id;
     },
@@ -45,7 +46,8 @@ export function openVisitor(store, mayIdentify) {
   };
 }
 
-const readCookie = () => document.cookie.match(/(?:^|; )rcm_vid=([\w-]{8,64})/)?.[1] ?? "";
+/** Frames that may store nothing forbid even the question. */
+const readCookie = () => attempt(() => /(?:^|; )rcm_vid=([\w-]{8,64})/.exec(document.cookie)?.[1]);
 
 /**
  * Writes the cookie on the widest domain the browser allows, so that `www.` and `checkout.`
@@ -59,7 +61,7 @@ function writeCookie(id, age_seconds) {
   const labels = location.hostname.split(".");
   const domains = labels.map((_, i) => `; Domain=${labels.slice(i).join(".")}`).reverse();
   for (const domain of [...domains, ""]) {
-    document.cookie = `${COOKIE}=${id}${domain}${rest}`;
+    attempt(() => (document.cookie = `${COOKIE}=${id}${domain}${rest}`));
     if (id && readCookie() === id) return;
   }
 }

@@ -3,43 +3,44 @@
 import { webcrypto } from "node:crypto";
 
 globalThis.crypto ??= webcrypto;
+globalThis.DEBUG = false;
 const setTimer = globalThis.setTimeout;
+const timers = [];
 
-/** Behaves like localStorage: strings only, optionally with a limited number of entries. */
+/** Behaves like localStorage: strings only, its keys its own, optionally limited in number. */
 export class MemoryStorage {
-  #entries = new Map();
+  #limit;
 
   constructor(limit = Infinity) {
-    this.limit = limit;
-  }
-
-  get length() {
-    return this.#entries.size;
-  }
-
-  key(index) {
-    return [...this.#entries.keys()][index] ?? null;
+    this.#limit = limit;
   }
 
   getItem(key) {
-    return this.#entries.get(key) ?? null;
+    return Object.hasOwn(this, key) ? this[key] : null;
   }
 
   setItem(key, value) {
-    if (!this.#entries.has(key) && this.length >= this.limit) throw new Error("QuotaExceeded");
-    this.#entries.set(key, String(value));
+    const isFull = this.#limit < Infinity && sizeOf(this) >= this.#limit;
+    if (isFull && !Object.hasOwn(this, key)) throw new Error("QuotaExceeded");
+    this[key] = String(value);
   }
 
   removeItem(key) {
-    this.#entries.delete(key);
+    delete this[key];
   }
 }
+
+/** Returns the number of entries of a storage. */
+export const sizeOf = (storage) => Object.keys(storage).length;
 
 /** A storage that a browser forbids: every use throws. */
 export const forbiddenStorage = new Proxy(
   {},
   {
     get() {
+      throw new Error("SecurityError");
+    },
+    ownKeys() {
       throw new Error("SecurityError");
     },
   },
@@ -51,8 +52,13 @@ export function openPage() {
   page.document.visibilityState = "visible";
   Object.assign(globalThis, page);
   setNavigator({});
-  // As in a browser, a timer that still runs keeps nobody from leaving.
-  globalThis.setTimeout = (...told) => setTimer(...told).unref();
+  // As in a browser, timers end with their page; gathering events takes no time here.
+  timers.splice(0).forEach(clearTimeout);
+  globalThis.setTimeout = (action, delay_ms) => {
+    const timer = setTimer(action, delay_ms === 2000 ? 5 : delay_ms).unref();
+    timers.push(timer);
+    return timer;
+  };
   globalThis.location = { pathname: "/somewhere" };
   return {
     ...page,

@@ -1,7 +1,13 @@
+import "./browserlike.js";
+
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { followDataLayer, readEntry } from "../src/datalayer.js";
+import { followDataLayer, readEntry as readAll } from "../src/datalayer.js";
+
+/** Facts as they travel: what is undefined is left out. */
+const readEach = (entry) => JSON.parse(JSON.stringify(readAll(entry)));
+const readEntry = (entry) => readEach(entry)[0];
 
 /** What Google's snippet pushes: an `arguments` object, not an array. */
 function gtag() {
@@ -14,6 +20,7 @@ test("reads GA4's object form", () => {
   const entry = { event: "add_to_cart", ecommerce: { currency: "EUR", items: [item] } };
   assert.deepEqual(readEntry(entry), {
     type: "add_to_cart",
+    source: "data layer",
     currency: "EUR",
     category: "Kitchen",
     items: [{ item_id: "A1", quantity: 2, price: "2.5" }],
@@ -41,6 +48,41 @@ test("reads searches under both of GA4's names", () => {
   }
 });
 
+const old = (ecommerce, event) => ({ event, ecommerce });
+const named = (entry) => readEach(entry).map(({ type, items }) => [type, items[0].item_id]);
+const products = [{ id: "A1", name: "Mug", price: "2.50", quantity: 2 }];
+
+test("reads the shapes of Universal Analytics", () => {
+  const purchase = { actionField: { id: "T-9", revenue: "5.00" }, products };
+  assert.deepEqual(readEntry(old({ currencyCode: "EUR", purchase }, "transaction")), {
+    type: "purchase",
+    source: "UA",
+    currency: "EUR",
+    order_id: "T-9",
+    items: [{ item_id: "A1", quantity: 2, price: "2.50" }],
+  });
+  assert.deepEqual(named(old({ add: { products } }, "addToCart")), [["add_to_cart", "A1"]]);
+  assert.deepEqual(named(old({ remove: { products } })), [["remove_from_cart", "A1"]]);
+  assert.deepEqual(named(old({ click: { products } })), [["select_item", "A1"]]);
+  assert.deepEqual(named(old({ checkout: { actionField: { step: 1 }, products } })), [
+    ["begin_checkout", "A1"],
+  ]);
+  const impressions = [{ id: "L1" }, { id: "L2" }];
+  assert.deepEqual(named(old({ impressions, detail: { products } })), [
+    ["view_item_list", "L1"],
+    ["view_item", "A1"],
+  ]);
+});
+
+test("an entry in both shapes tells once", () => {
+  const both = { items: products, purchase: { actionField: { id: "T-9" }, products } };
+  assert.equal(readEach(old(both, "purchase")).length, 1);
+});
+
+test("a checkout step without products does not tell an empty cart", () => {
+  assert.deepEqual(readEach(old({ checkout: { actionField: { step: 2 } } }, "checkout")), []);
+});
+
 test("passes over what is no shopping", () => {
   const entries = [
     { event: "gtm.js", "gtm.start": 1 },
@@ -55,7 +97,7 @@ test("passes over what is no shopping", () => {
     7,
     () => {},
   ];
-  for (const entry of entries) assert.equal(readEntry(entry), null);
+  for (const entry of entries) assert.deepEqual(readAll(entry), []);
 });
 
 test("takes nothing of an event but what it needs", () => {
@@ -96,6 +138,7 @@ test("leaves out items without a usable id, and prices and quantities it cannot 
 });
 
 let told;
+let consents;
 let catchUp;
 const view = (item_id) => ({ event: "view_item", ecommerce: { items: [{ item_id }] } });
 const ids = () => told.map((fact) => fact.items[0].item_id);
@@ -103,7 +146,9 @@ const ids = () => told.map((fact) => fact.items[0].item_id);
 beforeEach(() => {
   globalThis.window = {};
   told = [];
-  catchUp = followDataLayer("dataLayer", (fact) => told.push(fact));
+  consents = [];
+  const consent = (...command) => consents.push(command);
+  catchUp = followDataLayer("dataLayer", (fact) => told.push(fact), consent);
 });
 
 test("replays what is there and follows what comes", () => {
@@ -142,6 +187,16 @@ test("lives with a tag manager that wraps push, or replaces it, and trims the ar
   catchUp();
   window.dataLayer.push(view("c"));
   assert.deepEqual(ids(), ["a", "b", "missed at first", "c"]);
+});
+
+test("hears Google's consent commands, before and after", () => {
+  window.dataLayer = [gtag("consent", "default", { analytics_storage: "denied" })];
+  catchUp();
+  window.dataLayer.push(gtag("consent", "update", { analytics_storage: "granted" }));
+  assert.deepEqual(consents, [
+    ["default", { analytics_storage: "denied" }],
+    ["update", { analytics_storage: "granted" }],
+  ]);
 });
 
 test("an entry that breaks us does not break the page's push", () => {

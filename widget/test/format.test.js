@@ -1,3 +1,5 @@
+import "./browserlike.js";
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,17 +1,21 @@
+import "./browserlike.js";
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { openStore } from "../src/store.js";
-import { MemoryStorage, forbiddenStorage } from "./browserlike.js";
+import { MemoryStorage, forbiddenStorage, sizeOf } from "./browserlike.js";
 
-test("nothing reaches the storage before it may be kept, and all of it afterwards", () => {
+test("nothing reaches the storage before it may be kept", () => {
   const storage = new MemoryStorage();
   const store = openStore(storage);
   store.set("a", { n: 1 });
-  assert.equal(storage.length, 0);
+  assert.equal(sizeOf(storage), 0);
   assert.deepEqual(store.get("a"), { n: 1 });
   store.keep(true);
-  assert.deepEqual(openKept(storage).get("a"), { n: 1 });
+  store.set("b", { n: 2 });
+  assert.deepEqual(openKept(storage).get("b"), { n: 2 });
+  assert.equal(openKept(storage).get("a"), null);
 });
 
 test("what others stored stays theirs", () => {
@@ -22,15 +26,17 @@ test("what others stored stays theirs", () => {
   assert.deepEqual(store.keys(""), ["b"]);
   store.wipe();
   assert.equal(storage.getItem("cart-of-the-shop"), "full");
-  assert.equal(storage.length, 1);
+  assert.equal(sizeOf(storage), 1);
 });
 
-test("after a wipe nothing is kept any more", () => {
+test("a wipe takes all, also what lived in memory", () => {
   const storage = new MemoryStorage();
-  const store = openKept(storage);
+  const store = openStore(storage);
+  store.set("of the page", 1);
+  store.keep(true);
+  store.set("of the shopper", 1);
   store.wipe();
-  store.set("a", 1);
-  assert.equal(storage.length, 0);
+  assert.deepEqual([sizeOf(storage), store.get("of the page")], [0, null]);
 });
 
 for (const [name, storage] of [

@@ -1,3 +1,5 @@
+import "./browserlike.js";
+
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, beforeEach, test } from "node:test";
@@ -56,17 +58,16 @@ function open(storage = new MemoryStorage(), maySend = () => true) {
   const store = openStore(storage);
   store.keep(true);
   const queue = openQueue(store);
-  const transport = openTransport({ url, queue, store, visitorId: () => "visitor", maySend });
+  const wake = openTransport({ url, queue, store, visitorId: () => "visitor", maySend });
   return {
     store,
-    waiting: () => queue.waiting(new Set()),
-    /** Adds events; five are sent at once. */
+    waiting: () => store.keys("event_").length,
     add(n) {
       const ids = Array.from({ length: n }, () => uuid7(Date.now()));
       for (const event_id of ids) {
-        queue.add({ event_id, type: "page_view", occurred_at: "", page: "/" }, "session");
-        transport.wake();
+        queue.add({ event_id, type: "page_view", occurred_at: "", page: "/" });
       }
+      wake();
       return ids;
     },
   };
@@ -84,22 +85,15 @@ async function requests(n, ready = () => true) {
   }
 }
 
-test("five events go at once, as one batch that needs no preflight", async () => {
+test("events go as one batch that needs no preflight", async () => {
   const { add, waiting } = open();
   const ids = add(5);
   await requests(1, () => !waiting());
   assert.deepEqual(received[0].events.map((event) => event.event_id), ids);
   assert.match(received[0].type, /^text\/plain/);
   assert.equal(received[0].url, "/v1/events?key=pk_1");
-  assert.deepEqual([received[0].visitor_id, received[0].session_id], ["visitor", "session"]);
+  assert.equal(received[0].visitor_id, "visitor");
   assert.ok(Math.abs(Date.parse(received[0].sent_at) - Date.now()) < 60_000);
-});
-
-test("one event goes by itself after a while", async () => {
-  const { add, waiting } = open();
-  add(1);
-  assert.equal(received.length, 0);
-  await requests(1, () => !waiting());
 });
 
 test("an id leaves whether it was accepted, rejected or shed, once it is named", async () => {
@@ -190,13 +184,32 @@ test("what was refused for now is delivered by the next page, with the same ids"
   assert.deepEqual(received[1].events.map((event) => event.event_id), [...ids, ...more]);
 });
 
-for (const status of [400, 401, 403, 404, 413, 422]) {
-  test(`${status} means that these bytes never work: they leave`, async () => {
-    answers = [refuse(status)];
+for (const status of [400, 413, 422]) {
+  test(`${status} is not lasting for all: the one event that cannot be taken leaves alone`, async () => {
     const { add, waiting } = open();
-    add(5);
+    let poison;
+    const judge = (response, body) => {
+      poison ??= body.events[2].event_id;
+      const isBad = body.events.some(({ event_id }) => event_id === poison);
+      return isBad ? reply(response, status, {}) : accept(response, body);
+    };
+    answers = Array.from({ length: 20 }, () => judge);
+    add(8);
     await requests(1, () => !waiting());
-    assert.equal(received.length, 1);
+    const last = received.findLast(({ events }) => events.some((one) => one.event_id === poison));
+    assert.equal(last.events.length, 1);
+    // 8, 4, 2 hold it, 2 is 1 and 1 taken alone: the first, then the bad one, then the others.
+    assert.ok(received.length <= 8, `${received.length} requests`);
+  });
+}
+
+for (const status of [401, 403, 404]) {
+  test(`${status} is a fault of the key or address, not of the events: they wait`, async () => {
+    answers = [refuse(status)];
+    const { add, waiting, store } = open();
+    add(5);
+    await requests(1, () => store.get("retry"));
+    assert.equal(waiting(), 5);
   });
 }
 
@@ -209,26 +222,113 @@ test("a hidden page sends at once what it has, once", async () => {
   assert.equal(received[0].events.length, 2);
 });
 
-test("without keepalive a hidden page uses a beacon, whose silence confirms nothing", async () => {
+/** Lets browsers of old, or with too much in flight, leave a page; answers what they sent. */
+async function leaveBy(fetchOf, sendBeacon, n) {
+  const { fetch } = globalThis;
+  globalThis.fetch = fetchOf(fetch);
+  setNavigator({ sendBeacon });
+  const tab = open();
+  try {
+    const ids = Array.from({ length: n }, () => uuid7(Date.now()));
+    for (const event_id of ids) tab.store.set(`event_${event_id}`, { event_id });
+    page.hide();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    page.hide();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return { ids, tab };
+  } finally {
+    globalThis.fetch = fetch;
+  }
+}
+
+const refusedFetch = () => async () => {
+  throw new TypeError("quota");
+};
+const idsOf = (body) => JSON.parse(body).events.map(({ event_id }) => event_id);
+
+test("what keepalive refuses goes by beacon, whose silence confirms nothing", async () => {
+  const beacons = [];
+  const { ids, tab } = await leaveBy(refusedFetch, (...told) => Boolean(beacons.push(told)), 3);
+  assert.deepEqual(beacons.map(([address]) => address), [url], "once, although hidden twice");
+  assert.deepEqual(idsOf(beacons[0][1]), ids);
+  assert.equal(tab.waiting(), 3);
+  assert.equal(tab.store.get("retry"), null);
+});
+
+test("a beacon that is too large goes in halves", async () => {
+  const beacons = [];
+  const room = 300;
+  const beacon = (_, body) => body.length <= room && Boolean(beacons.push(idsOf(body)));
+  const { ids } = await leaveBy(refusedFetch, beacon, 8);
+  assert.deepEqual(beacons.flat(), ids);
+  assert.ok(beacons.length > 1);
+});
+
+test("when the browser takes nothing more, all stays and is tried later", async () => {
+  const { tab } = await leaveBy(refusedFetch, () => false, 4);
+  assert.equal(tab.waiting(), 4);
+  assert.equal(tab.store.get("retry").attempts, 1);
+});
+
+test("a browser without keepalive uses beacons at once", async () => {
   const keepalive = Object.getOwnPropertyDescriptor(Request.prototype, "keepalive");
   delete Request.prototype.keepalive;
   const beacons = [];
-  let accepts = false;
-  setNavigator({ sendBeacon: (...told) => accepts && Boolean(beacons.push(told)) });
+  const forbidden = () => () => assert.fail("the page would not live to see its answer");
   try {
-    const { add, waiting } = open();
-    add(2);
-    page.hide();
-    assert.equal(beacons.length, 0, "the browser's queue was full");
-    accepts = true;
-    page.hide();
-    page.hide();
-    assert.equal(beacons.length, 1, "what was taken is not sent twice from one page");
-    assert.equal(JSON.parse(beacons[0][1]).events.length, 2);
-    assert.equal(waiting(), 2);
+    await leaveBy(forbidden, (...told) => Boolean(beacons.push(told)), 2);
   } finally {
     Object.defineProperty(Request.prototype, "keepalive", keepalive);
   }
+  assert.equal(beacons.length, 1);
+});
+
+test("a closing page has at most three batches of 16 KiB under way", async () => {
+  const sizes = [];
+  const never = () => (_, { body }) => {
+    sizes.push(Buffer.byteLength(body));
+    return new Promise(() => {});
+  };
+  await leaveBy(never, () => true, 2000);
+  assert.equal(sizes.length, 3, "however often it is hidden");
+  assert.ok(sizes.every((size) => size <= 16 * 1024));
+});
+
+test("tabs that share locks take turns; without locks each sends", async () => {
+  let holder = false;
+  const request = async (_name, _options, task) => {
+    if (holder) return task(null);
+    holder = true;
+    try {
+      return await task({});
+    } finally {
+      holder = false;
+    }
+  };
+  setNavigator({ locks: { request } });
+  let atOnce = 0;
+  const slow = async (response, body) => {
+    assert.equal(++atOnce, 1);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    atOnce--;
+    accept(response, body);
+  };
+  answers = [slow, slow, slow, slow];
+  const storage = new MemoryStorage();
+  const tabs = [open(storage), open(storage)];
+  for (const tab of tabs) tab.add(2);
+  await requests(1, () => !tabs[0].waiting());
+  assert.equal(received.flatMap(({ events }) => events).length, 4, "each once");
+});
+
+test("a frame that may hold no locks sends all the same", async () => {
+  const request = async () => {
+    throw new DOMException("no", "SecurityError");
+  };
+  setNavigator({ locks: { request } });
+  const { add, waiting } = open();
+  add(2);
+  await requests(1, () => !waiting());
 });
 
 test("nothing is sent without leave", async () => {

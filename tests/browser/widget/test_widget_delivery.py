@@ -10,6 +10,10 @@ STORED = "Object.keys(localStorage).concat(Object.keys(sessionStorage)).sort()"
 QUEUED = "Object.keys(localStorage).filter((key) => key.startsWith('rcm_event_'))"
 
 
+THOUSAND_CLICKS = """() => { for (let i = 0; i < 1000; i++)
+  dataLayer.push({ event: "select_item", ecommerce: { items: [{ item_id: `i${i}` }] } }) }"""
+
+
 def test_the_queue_survives_a_reload_and_delivers_each_event_once(store: Store) -> None:
     store.api.event_answers = [(503, {"Retry-After": "1"})]
     store.put("/p", PRODUCT, data_layer=[view_item("sku-4")])
@@ -55,6 +59,30 @@ def test_two_tabs_share_one_queue(store: Store) -> None:
     tabs[0].wait_for_function(f"{QUEUED}.length === 0")
     assert len({event["event_id"] for event in store.api.events}) == 4
     assert len({batch["visitor_id"] for batch in store.api.batches}) == 1
+
+
+def test_a_thousand_quick_clicks_all_arrive_once(store: Store) -> None:
+    store.put("/p", PRODUCT, data_layer=[])
+    tab = store.open("/p")
+    tab.wait_for_function("dataLayer.push !== Array.prototype.push")
+    tab.evaluate(THOUSAND_CLICKS)
+    store.until(lambda: len(store.api.of_type("select_item")) == 1000, hurry=False)
+    tab.wait_for_function(f"{QUEUED}.length === 0")
+    clicked = [event["items"][0]["item_id"] for event in store.api.of_type("select_item")]
+    assert clicked == [f"i{i}" for i in range(1000)]
+    assert len(store.api.deliveries) == len(store.api.events)
+
+
+def test_clicks_of_a_page_closed_at_once_arrive_with_the_next_page(store: Store) -> None:
+    store.put("/p", PRODUCT, data_layer=[])
+    tab = store.open("/p")
+    tab.wait_for_function("dataLayer.push !== Array.prototype.push")
+    keeper = store.context.new_page()
+    tab.evaluate(THOUSAND_CLICKS)
+    tab.close(run_before_unload=True)
+    keeper.close()
+    store.open("/p")
+    store.until(lambda: len(store.api.of_type("select_item")) == 1000, hurry=False)
 
 
 def test_required_consent_stores_and_sends_nothing_before_it_is_given(store: Store) -> None:

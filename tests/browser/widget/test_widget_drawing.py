@@ -149,7 +149,7 @@ def test_hostile_texts_are_texts(store: Store) -> None:
     strip = tab.get_by_role("region")
     expect(strip.get_by_role("heading")).to_have_text(evil)
     expect(strip.get_by_text(evil).nth(1)).to_be_visible()
-    expect(strip.locator("b, img[src='x']")).to_have_count(0)
+    expect(strip.locator("b b, small b, h2 b, img[src='x']")).to_have_count(0)
     expect(strip.get_by_role("link")).to_have_count(2)
     expect(strip.get_by_role("listitem")).to_have_count(4)
     strip.get_by_role("listitem").nth(1).click()
@@ -324,12 +324,36 @@ def test_the_nominal_height_is_the_real_one(store: Store) -> None:
               return { height: section.offsetHeight, card, width: slot.clientWidth };
             }"""
         )
-        # nominalHeight() of strip.js, written out: columns by width in em of 16 px.
-        em = measured["width"] / 16
-        columns = 2.25 if em < 32 else 3 + sum(em >= limit for limit in (46, 62, 80))
-        card = min(15, (em - columns + 1) / columns) * 16
+        # nominalHeight() of strip.js, written out: two and a quarter cards of 7 to 15 em.
+        card = max(7, min(15, (measured["width"] / 16 - 1.25) / 2.25)) * 16
         assert measured["card"] == pytest.approx(card, abs=0.5), width
         assert measured["height"] == pytest.approx(card + 11.875 * 16, abs=1.5), width
+
+
+@pytest.mark.parametrize("shopper", [{"viewport": {"width": 320, "height": 640}}])
+@pytest.mark.parametrize("size", ["100%", "200%"])
+def test_a_narrow_page_with_large_text_loses_nothing(store: Store, size: str) -> None:
+    store.api.config["cart_button"] = True
+    store.shop.pages["/large.css"] = (
+        f"html {{ font-size: {size}; }} body {{ font-size: 1rem; }}",
+        {},
+    )
+    store.put("/", slot("home"), head='<link rel="stylesheet" href="/large.css">')
+    tab = store.open("/")
+    drawn(tab)
+    sideways = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert tab.evaluate(sideways) == 0
+    for name in ("Previous", "Next"):
+        expect(tab.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
+    cut = tab.evaluate(
+        """() => {
+          const root = document.querySelector("[data-recommender]").shadowRoot;
+          const parts = root.querySelectorAll("h2, strong, [part=body], [part=cart]");
+          return [...parts].filter((part) => part.scrollHeight > part.clientHeight + 2)
+            .map((part) => part.outerHTML);
+        }"""
+    )
+    assert cut == []
 
 
 @pytest.mark.parametrize("shopper", [TELEPHONE])

@@ -49,10 +49,40 @@ def test_treatment_is_counted_with_what_it_saw(store: Store) -> None:
     assert [item["item_id"] for item in impression["items"]] == [f"sku-{i}" for i in range(10)]
 
 
+@pytest.mark.parametrize("arm", ["treatment", "control"])
+def test_both_arms_tell_that_the_slate_had_come(store: Store, arm: str) -> None:
+    give(store, arm)
+    store.put("/", FILLER + slot("home") + FILLER)
+    tab = store.open("/")
+    store.until(lambda: store.api.of_type("rendered"))
+    [rendered] = store.api.of_type("rendered")
+    assert rendered["slate_id"] == store.api.slates[0]["slate_id"]
+    assert rendered["placement"] == "home"
+    assert len(rendered["items"]) == (10 if arm == "treatment" else 0)
+    assert "impression" not in store.api.types(), "it is far below the window"
+    expect(tab.get_by_role("region")).to_have_count(1 if arm == "treatment" else 0)
+
+
+@pytest.mark.parametrize("arm", ["treatment", "control"])
+def test_a_slate_that_comes_too_late_is_rendered_in_neither_arm(store: Store, arm: str) -> None:
+    give(store, arm)
+    store.api.slate_delay_seconds = 0.5
+    store.put("/", slot("home"))
+    tab = store.open("/")
+    store.until(lambda: store.api.slates)
+    tab.evaluate(
+        "history.pushState({}, '', '/other'); document.querySelector('main').innerHTML = ''"
+    )
+    tab.wait_for_timeout(1000)
+    store.flush(tab)
+    tab.wait_for_timeout(200)
+    assert "rendered" not in store.api.types()
+
+
 def half_height(tab: Page) -> float:
-    """Half the nominal height at 1,160 px content width: (card + 11.875 em) / 2."""
-    em = tab.evaluate("document.querySelector('[data-recommender]').clientWidth") / 16
-    return float((min(15, (em - 4) / 5) + 11.875) * 16 / 2)
+    """Half the nominal height on a wide page, where cards have 15 em: (15 + 11.875) / 2."""
+    assert tab.evaluate("document.querySelector('[data-recommender]').clientWidth") > 36 * 16
+    return (15 + 11.875) * 16 / 2
 
 
 @pytest.mark.parametrize("arm", ["treatment", "control"])

@@ -1,5 +1,7 @@
 """What the widget understands of a shopper's way through the shop."""
 
+from typing import Any
+
 import pytest
 from shop_pages import PRODUCT, product_json_ld, slot, view_item
 from widget_store import Store
@@ -21,8 +23,8 @@ def test_a_page_view_names_page_visitor_and_session(store: Store) -> None:
     store.until(lambda: store.api.batches)
     [batch] = store.api.batches
     assert batch["visitor_id"] == store.visitor_id()
-    assert len(batch["session_id"]) == 36
     [event] = batch["events"]
+    assert len(event["session_id"]) == 36
     assert event["type"] == "page_view"
     assert event["page"] == "/"
     assert "example" not in str(batch), "a query may hold personal data"
@@ -34,7 +36,7 @@ def test_the_session_goes_on_over_pages(store: Store) -> None:
     store.until(lambda: len(store.api.batches) == 1)
     tab.reload()
     store.until(lambda: len(store.api.batches) == 2)
-    assert len({batch["session_id"] for batch in store.api.batches}) == 1
+    assert len({event["session_id"] for event in store.api.events}) == 1
 
 
 def test_the_data_layer_goes_before_structured_data(store: Store) -> None:
@@ -184,11 +186,101 @@ def test_a_page_that_pushes_in_a_loop_is_braked(store: Store) -> None:
     tab = store.open("/")
     tab.wait_for_function("dataLayer.push !== Array.prototype.push")
     tab.evaluate(
-        """() => { for (let i = 0; i < 2000; i++)
+        """() => { for (let i = 0; i < 4000; i++)
           dataLayer.push({ event: "view_item", ecommerce: { items: [{ item_id: `i${i}` }] } }) }"""
     )
+    store.until(lambda: len(store.api.events) == 2000, hurry=False)
+    tab.wait_for_function("Object.keys(localStorage).every((key) => !/event_/.test(key))")
+    assert len(store.api.events) == 2000
+
+
+MICRODATA = """
+<div itemscope itemtype="https://schema.org/Product"><h1 itemprop="name">Oak table</h1>
+ <div itemprop="sku"> sku-4 </div>
+ <div itemprop="offers" itemscope itemtype="https://schema.org/Offer">
+  <meta itemprop="price" content="70.90"><meta itemprop="priceCurrency" content="GBP"></div>
+ <article itemscope itemtype="https://schema.org/Product"><b itemprop="sku">another</b></article>
+</div>"""
+OPEN_GRAPH = """<meta property="og:type" content="product">
+<meta property="product:retailer_item_id" content="sku-4">
+<meta property="product:price:amount" content="70.90">
+<meta property="product:price:currency" content="GBP">"""
+GROUP = {
+    "@context": "https://schema.org",
+    "@graph": [
+        {"@type": "BreadcrumbList"},
+        {
+            "@type": ["ProductGroup", "Thing"],
+            "productGroupID": "sku-4",
+            "hasVariant": [
+                {
+                    "@type": "Product",
+                    "sku": "sku-4-oak",
+                    "offers": {
+                        "@type": "AggregateOffer",
+                        "lowPrice": 70.9,
+                        "priceCurrency": "GBP",
+                    },
+                }
+            ],
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("told", "price"),
+    [
+        ({"head": OPEN_GRAPH}, "70.90"),
+        ({"body": MICRODATA}, "70.90"),
+        ({"json_ld": GROUP}, "70.9"),
+        ({"json_ld": GROUP, "head": OPEN_GRAPH.replace("sku-4", "no"), "body": MICRODATA}, "70.9"),
+        ({"head": OPEN_GRAPH, "body": MICRODATA.replace("sku-4", "no")}, "70.90"),
+    ],
+    ids=["open graph", "microdata", "group", "group before the others", "graph before microdata"],
+)
+def test_a_page_is_understood_by_its_markup(store: Store, told: dict[str, Any], price: str) -> None:
+    body = told.pop("body", PRODUCT)
+    store.put("/p", body + slot("product"), **told)
+    store.open("/p")
+    store.until(lambda: store.api.of_type("view_item"))
+    [event] = store.api.of_type("view_item")
+    assert event["items"] == [{"item_id": "sku-4", "price": price}]
+    assert event["currency"] == "GBP"
+    assert [slate["item_id"] for slate in store.api.slates] == ["sku-4"]
+
+
+def test_markup_of_several_products_is_a_list(store: Store) -> None:
+    card = '<li itemscope itemtype="http://schema.org/Product"><i itemprop="sku">s-{}</i></li>'
+    store.put("/c", "<ul>" + card.format(1) + card.format(2) + "</ul>")
+    store.open("/c")
     settle(store)
-    assert len(store.api.events) <= 300
+    assert store.api.types() == ["page_view"]
+
+
+def test_universal_analytics_and_its_successor_side_by_side_count_once(store: Store) -> None:
+    store.put("/p", PRODUCT, data_layer=[])
+    tab = store.open("/p")
+    tab.wait_for_function("dataLayer.push !== Array.prototype.push")
+    tab.evaluate(
+        """() => {
+          const products = [{ id: "sku-4", price: "70.90", quantity: 2 }];
+          const items = [{ item_id: "sku-4", price: 70.9, quantity: 2 }];
+          const add = { products };
+          dataLayer.push({ event: "addToCart", ecommerce: { currencyCode: "GBP", add } });
+          dataLayer.push({ ecommerce: null });
+          dataLayer.push({ event: "add_to_cart", ecommerce: { currency: "GBP", items } });
+          dataLayer.push({ event: "order", ecommerce: {
+            purchase: { actionField: { id: "T-1", revenue: "141.80" }, products } } });
+          dataLayer.push({ event: "purchase", ecommerce: { transaction_id: "T-1", items } });
+        }"""
+    )
+    store.until(lambda: "purchase" in store.api.types())
+    settle(store)
+    assert store.api.types() == ["page_view", "add_to_cart", "purchase"]
+    added = store.api.of_type("add_to_cart")[0]
+    assert added["items"] == [{"item_id": "sku-4", "quantity": 2, "price": "70.90"}]
+    assert store.api.of_type("purchase")[0]["order_id"] == "T-1"
 
 
 def test_structured_data_left_behind_by_a_router_is_not_the_new_page(store: Store) -> None:

@@ -43,11 +43,16 @@ class Store:
         html = page(body, api=told.pop("api", self.api_origin), **told)
         self.shop.pages[path] = (html, headers or {})
 
-    def open(self, path: str, *, host: str = "") -> Page:
-        """Open a page of the shop in a new tab."""
+    def new_tab(self) -> Page:
+        """Return an empty tab whose faults are noted."""
         tab = self.context.new_page()
         tab.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         tab.on("console", self._note)
+        return tab
+
+    def open(self, path: str, *, host: str = "") -> Page:
+        """Open a page of the shop in a new tab."""
+        tab = self.new_tab()
         tab.goto((f"http://{host}:{self.shop_port}" if host else self.origin) + path)
         return tab
 

@@ -17,9 +17,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from recommender.experiments.assignment import assign
 from recommender.records import Arm, Stratum
+from recommender.web.words import CARRIED, WORDS
 
 STATIC = Path(__file__).resolve().parents[3] / "static"
 SITE_KEY = "pk_test"
+PREVIEW_TOKEN = "WyJzaG9wIl0.good"
 SALT = "salt-of-the-browser-tests"
 _TITLES = [
     "Linen shirt, long sleeves",
@@ -120,6 +122,16 @@ class StubApi:
         """Set the share of visitors who get recommendations."""
         self.config["stratum"]["treatment_share_ppm"] = treatment_share_ppm
 
+    def settings_for(self, told: dict[str, str]) -> dict[str, Any]:
+        """Return what the settings say besides, as the real server does."""
+        language = told.get("language", "")[:2]
+        more: dict[str, Any] = {}
+        if language in WORDS and language not in CARRIED:
+            more["words"] = dict(WORDS[language].widget)
+        if "preview" in told:
+            more["preview"] = told["preview"] == PREVIEW_TOKEN
+        return more
+
     def arm(self, visitor_id: str) -> str:
         """Return the arm the server computes."""
         if not visitor_id:
@@ -143,14 +155,16 @@ def _api_handler(api: StubApi) -> type[BaseHTTPRequestHandler]:
             if parts.path.startswith("/widget"):
                 self.answer((STATIC / parts.path[1:]).read_bytes(), "text/javascript")
             elif parts.path == f"/v1/config/{SITE_KEY}":
-                self.answer_json(api.config, api.config_status)
+                told = {name: values[0] for name, values in parse_qs(parts.query).items()}
+                self.answer_json({**api.config, **api.settings_for(told)}, api.config_status)
             elif parts.path == "/v1/recommendations":
                 self.slate({name: values[0] for name, values in parse_qs(parts.query).items()})
             else:
                 self.answer_json({"code": "not-found"}, 404)
 
         def slate(self, arguments: dict[str, str]) -> None:
-            arm = api.arm(arguments.get("visitor_id", ""))
+            is_preview = arguments.get("preview") == PREVIEW_TOKEN
+            arm = "" if is_preview else api.arm(arguments.get("visitor_id", ""))
             with api.changed:
                 slate_id = f"slate-{len(api.slates)}"
                 api.slates.append({**arguments, "arm": arm, "slate_id": slate_id})
@@ -179,6 +193,9 @@ def _api_handler(api: StubApi) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+_KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+
 def _shop_handler(shop: StubShop) -> type[BaseHTTPRequestHandler]:
     class Handler(_QuietHandler):
         def do_GET(self) -> None:
@@ -189,7 +206,7 @@ def _shop_handler(shop: StubShop) -> type[BaseHTTPRequestHandler]:
                 self.answer(b"", "image/x-icon", 204)
             elif path in shop.pages:
                 html, headers = shop.pages[path]
-                kind = {"css": "text/css", "js": "text/javascript"}.get(path.rpartition(".")[2])
+                kind = _KINDS.get(path.rpartition(".")[2])
                 self.answer(html.encode(), kind or "text/html; charset=utf-8", 200, headers)
             else:
                 self.answer(b"not found", "text/plain", 404)

@@ -1,0 +1,49 @@
+"""A shop and a language → what the widget must know before it does anything. Pure."""
+
+from typing import Any
+
+from recommender.records import Shop
+from recommender.web.words import CARRIED, WORDS
+
+
+def widget_config(shop: Shop, language: str) -> dict[str, Any]:
+    """Return the body of `GET /v1/config`; nothing in it is secret or personal.
+
+    Args:
+        shop: Whose pages ask.
+        language: Of the page, BCP 47; its words come along where the widget lacks them.
+    """
+    stratum, widget = shop.current_stratum, shop.widget
+    spoken = language[:2].lower()
+    words = None if spoken in CARRIED else WORDS.get(spoken)
+    return {
+        "shop": shop.name,
+        "currency": shop.currency,
+        "enabled": widget.enabled,
+        "consent": widget.consent.value,
+        "cart_button": widget.cart_button,
+        "stratum": {
+            "stratum": stratum.stratum,
+            "salt": stratum.salt,
+            "treatment_share_ppm": stratum.treatment_share_ppm,
+        },
+        "placements": {
+            placement.value: {
+                "n": setting.n,
+                "n_min": setting.n_min,
+                "enabled": setting.enabled,
+                "title": setting.title,
+            }
+            for placement, setting in shop.placements.items()
+        },
+        "slots": [
+            {
+                "placement": slot.placement,
+                "selector": slot.selector,
+                "position": slot.position.value,
+            }
+            for slot in widget.slots
+            if slot.is_live
+        ],
+        **({"words": words.widget} if words else {}),
+    }

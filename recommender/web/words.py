@@ -1,0 +1,35 @@
+"""What shoppers read that no shop wrote: a file of `static/words` for each language."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+FOLDER = Path(__file__).resolve().parents[2] / "static" / "words"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One language.
+
+    Attributes:
+        widget: Heading and labels, as the widget names them.
+        reasons: Sentence by reason code; `{title}` is the item that the reason names.
+    """
+
+    widget: Mapping[str, str]
+    reasons: Mapping[str, str]
+
+
+def _read(path: Path) -> Words:
+    told = orjson.loads(path.read_bytes())
+    reasons = told.pop("reasons")
+    return Words(told, reasons)
+
+
+WORDS: Mapping[str, Words] = {path.stem: _read(path) for path in sorted(FOLDER.glob("??.json"))}
+"""By language, two letters."""
+
+CARRIED = frozenset({"en", "fr"})
+"""Those whose words are in the widget's own file; others come with its settings."""
