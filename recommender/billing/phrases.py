@@ -17,12 +17,12 @@ REASONS = {
     ),
     Reason.NOTHING_NEW: "No success fee is due: the fee so far was billed before.",
     Reason.CREDIT_TO_COME: (
-        "No success fee is due: more was billed than is due by now. The difference is given back at "
-        "the yearly settlement, unless later months make up for it."
+        "No success fee is due: more was billed than is due by now. The difference is given back "
+        "at the yearly settlement, unless later months make up for it."
     ),
     Reason.HELD: (
-        "No success fee is due: more was billed than is proven by now, and later months make up for "
-        "it before anything new is billed."
+        "No success fee is due: more was billed than is proven by now, and later months make up "
+        "for it before anything new is billed."
     ),
     Reason.CREDIT: "Yearly settlement: the fee so far is lower than what was billed.",
     Reason.FROZEN: (
