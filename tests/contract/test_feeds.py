@@ -155,8 +155,8 @@ LAUGHS = b"<!DOCTYPE lolz [<!ENTITY a 'ha'>%s]><rss>&z;</rss>" % b"".join(
         (b"no,items,here\n1,2,3\n", "no-items"),
         (b"a,a\n1,2\n", "unreadable-file"),
         (b"\x1f\x8bbroken", "unreadable-file"),
-        (gzip.compress(CSV)[:-9], "unreadable-file"),
-        (gzip.compress(gzip.compress(b"0" * 99)), None),
+        (gzip.compress(CSV, mtime=0)[:-9], "unreadable-file"),
+        (gzip.compress(gzip.compress(b"0" * 99, mtime=0), mtime=0), None),
         (b"\x00\x01\x02", None),
     ],
 )
