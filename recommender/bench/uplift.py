@@ -165,7 +165,7 @@ class _Trial:
 
         # Files that sealing replaced still lie in the folder.
         log = DeltaTable(f"{self._services.settings.lake_url}/events")
-        files = log.file_uris([("shop_id", "=", self._shop.shop_id)])
+        files = [uri for uri in log.file_uris() if f"shop_id={self._shop.shop_id}/" in uri]
         with duckdb.connect() as connection:
             row = connection.execute(_SCAN, [files]).fetchone()
         return int(row[0]) if row else 0

@@ -12,8 +12,8 @@ from proof.twin import CREDITED, RATE_BPS, bills, estimates
 OVER_LIMIT, CREDIT_LIMIT = 0.05, 0.02
 _CLICK_SHARE = 0.12
 """Part of treated revenue that last click would claim; the reference's figure."""
-_SIZES = (10_000, 50_000, 250_000, 1_500_000)
-_TRIALS = {10_000: 2_000, 50_000: 2_000, 250_000: 500, 1_500_000: 100}
+_TRIALS = {10_000: 2_000, 50_000: 2_000, 250_000: 1_000, 1_500_000: 1_000}
+"""With 100 trials a share of 3 % comes out above 5 % in one cell of twelve."""
 _EFFECTS = (0.02, 0.05)
 _NAMES = {
     "gated_midpoint": "gated midpoint (default)",
@@ -23,7 +23,14 @@ _NAMES = {
     "last-click": "*last click*",
 }
 _HEAD = (
-    *("visitors a month", "true effect", "policy", "billed ÷ fair, 12 months", "24 months"),
+    *(
+        "visitors a month",
+        "shops",
+        "true effect",
+        "policy",
+        "billed ÷ fair, 12 months",
+        "24 months",
+    ),
     *("over by 10 %, month 12", "month 24", "months with a credit"),
 )
 
@@ -49,17 +56,23 @@ def run(scale: Scale) -> Section:
         "Fair is the rate times what the recommendations truly caused so far. Two years, three "
         "months at 50 %, then a holdout of 10 %, rate 10 %, at most 10 % of a month's treated "
         "revenue; prices by a vectorised twin that a test holds against `billing.pricing`. The "
-        "last two lines of each block are what others do, for comparison."
+        "last two lines of each block are what others do, for comparison. The claim is held "
+        "against the worst of all cells and both months; at 1,000 shops a share of 4 % has a "
+        "standard error of 0.6 points."
     )
     over, given = 0.0, 0.0
     for number, market in enumerate(markets(scale.data, quick=scale.quick)):
         rows = []
-        for visitors in _SIZES[: scale.pick(4, 1)]:
+        for visitors in list(_TRIALS)[: scale.pick(4, 1)]:
+            trials = scale.pick(_TRIALS[visitors], 120)
             for effect in _EFFECTS:
-                outcomes = _outcomes(market, visitors, effect, number, scale)
+                random = scale.random(5, number, visitors, round(effect * 1_000))
+                outcomes = _outcomes(market, Plan(visitors, effect=effect), trials, random)
                 over = max(over, *outcomes["gated_midpoint"].over)
                 given = max(given, outcomes["gated_midpoint"].credits)
-                rows += [_row(visitors, effect, name, one) for name, one in outcomes.items()]
+                rows += [
+                    _row(visitors, trials, effect, name, one) for name, one in outcomes.items()
+                ]
         section.say(f"**{market.name}** (coefficient of variation of a customer {market.cv:.1f})")
         section.table(_HEAD, rows)
     section.at_most(
@@ -70,11 +83,9 @@ def run(scale: Scale) -> Section:
 
 
 def _outcomes(
-    market: Market, visitors: int, effect: float, number: int, scale: Scale
+    market: Market, plan: Plan, trials: int, random: np.random.Generator
 ) -> dict[str, Outcome]:
-    trials = scale.pick(_TRIALS[visitors], 120)
-    random = scale.random(5, number, visitors, round(effect * 1_000))
-    looks = simulate(market, Plan(visitors, effect=effect), trials, random)
+    looks = simulate(market, plan, trials, random)
     fair = looks.true * RATE_BPS / 10_000
     found = estimates(looks)
     due = {policy: bills(looks, found, policy) for policy in CREDITED} | _others(looks)
@@ -101,9 +112,10 @@ def _outcome(due: Floats, fair: Floats) -> Outcome:
     )
 
 
-def _row(visitors: int, effect: float, name: str, one: Outcome) -> list[str]:
+def _row(visitors: int, trials: int, effect: float, name: str, one: Outcome) -> list[str]:
     return [
         f"{visitors:,}",
+        f"{trials:,}",
         f"{effect:.0%}",
         _NAMES[name],
         *(f"{ratio:.2f}" for ratio in one.ratios),
