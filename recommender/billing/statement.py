@@ -39,7 +39,7 @@ ASSUMPTIONS = (
     "Stretches in which nobody was shown anything (A/A) are never billed.",
     "Groups are compared within each stratum, by an asymptotic confidence sequence.",
     "What visitors spent before their first exposure is allowed for (CUPED), θ from both groups.",
-    "A group's variance is at least that of both groups together: a small one may miss large baskets.",
+    "A group's variance is at least that of both together: small groups may miss large baskets.",
     "The sequence (arXiv 2103.06476) is valid at every look, for a growing number of visitors.",
     "All four fees are success fees since the contract began, at the contract's rates.",
     "Last click, shown for comparison only: items ordered within 7 days of a click on them.",
