@@ -1,6 +1,7 @@
 """What is shipped for production is at least well-formed, and does what its comments say."""
 
 import contextlib
+import socket
 import shutil
 import subprocess
 from pathlib import Path
@@ -63,6 +64,14 @@ def test_slow_clients_stop_at_the_proxy(running_up: Up, tmp_path: Path) -> None:
         assert too_large.status == 413
 
 
+def is_refused(one: socket.socket) -> bool:
+    try:
+        return b" 429 " in one.recv(64)
+    except ConnectionResetError:
+        # Closed behind the answer with a body unread: the reset may overtake it.
+        return True
+
+
 def test_a_crowd_from_one_address_is_held_off(running_up: Up, tmp_path: Path) -> None:
     port = int(running_up.address.rpartition(":")[2])
     with contextlib.ExitStack() as stack:
@@ -72,7 +81,7 @@ def test_a_crowd_from_one_address_is_held_off(running_up: Up, tmp_path: Path) ->
             missing("nginx")
         # Each has told its headers and holds its body back: the hundred-and-first is one too many.
         opened = stack.enter_context(held(address, 130, KINDS["bodies"], from_each=130))
-        refused = sum(b" 429 " in one.recv(64) for one in opened[100:])
+        refused = sum(is_refused(one) for one in opened[100:])
         caller = Caller(address)
         stack.callback(caller.close)
         assert caller.ask("GET", "/healthz").status == 200, "another address is not concerned"
