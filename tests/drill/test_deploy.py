@@ -1,8 +1,8 @@
 """What is shipped for production is at least well-formed, and does what its comments say."""
 
 import contextlib
-import socket
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
