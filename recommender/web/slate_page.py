@@ -6,7 +6,6 @@ that needs no style sheet and no script. Control visitors get an empty one, reco
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
@@ -15,7 +14,7 @@ from flask import render_template
 from recommender.errors import InvalidInputError
 from recommender.records import Item, Placement, Shop
 from recommender.serving.recommend import SlateAnswer
-from recommender.shops.money import exponent
+from recommender.web.prices import written_price
 from recommender.web.reasons import reason_text
 from recommender.web.slate_endpoint import decide, language_of
 from recommender.web.words import WORDS
@@ -111,14 +110,3 @@ def web_address(url: str, base: str) -> str:
     except ValueError:
         return ""
     return absolute if url.strip() and parts.scheme in {"http", "https"} and parts.netloc else ""
-
-
-def written_price(minor: int, currency: str, language: str) -> str:
-    """Write an amount as the language does, empty when it cannot be written."""
-    from babel.numbers import format_currency
-
-    try:
-        amount = Decimal(minor).scaleb(-exponent(currency))
-    except InvalidInputError:
-        return ""
-    return str(format_currency(amount, currency, locale=language))

@@ -3,6 +3,8 @@
 from typing import Any
 
 from recommender.records import Shop
+from recommender.shops.money import exponent
+from recommender.web.prices import price_patterns
 from recommender.web.words import CARRIED, WORDS
 
 
@@ -15,10 +17,12 @@ def widget_config(shop: Shop, language: str) -> dict[str, Any]:
     """
     stratum, widget = shop.current_stratum, shop.widget
     spoken = language[:2].lower()
-    words = None if spoken in CARRIED else WORDS.get(spoken)
+    words = None if spoken == CARRIED else WORDS.get(spoken)
     return {
         "shop": shop.name,
         "currency": shop.currency,
+        "currency_decimals": exponent(shop.currency),
+        "price_patterns": price_patterns(shop.currency, language),
         "enabled": widget.enabled,
         "consent": widget.consent.value,
         "cart_button": widget.cart_button,

@@ -31,5 +31,5 @@ def _read(path: Path) -> Words:
 WORDS: Mapping[str, Words] = {path.stem: _read(path) for path in sorted(FOLDER.glob("??.json"))}
 """By language, two letters."""
 
-CARRIED = frozenset({"en", "fr"})
-"""Those whose words are in the widget's own file; others come with its settings."""
+CARRIED = "en"
+"""Whose words are in the widget's own file; others come with its settings."""

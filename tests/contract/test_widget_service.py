@@ -29,7 +29,8 @@ from recommender.shops.widget_settings import MOST_SLOTS
 from recommender.web.app import create_app
 from recommender.web.operations_routes import STATIC_FOLDER
 from recommender.web.preview_tokens import preview_token
-from recommender.web.slate_page import web_address, written_price
+from recommender.web.prices import written_price
+from recommender.web.slate_page import web_address
 from recommender.widget_records import ConsentMode, PlacedSlot, SlotPosition
 from world import SHOP_ORIGIN, STARTED_AT, Clock
 
@@ -169,8 +170,15 @@ def test_the_settings_name_live_slots_only(pages: Pages) -> None:
 def test_words_come_only_for_languages_that_the_widget_lacks(pages: Pages) -> None:
     assert pages.config(language="de-AT").json["words"]["next"] == "Weiter"
     assert "reasons" not in pages.config(language="de-AT").json["words"]
-    for carried in ("", "en", "fr-CA", "xx", "../de"):
+    for carried in ("", "en", "en-CA", "xx", "../de"):
         assert "words" not in pages.config(language=carried).json
+
+
+def test_settings_say_how_the_page_writes_the_shops_currency(pages: Pages) -> None:
+    assert pages.shop.currency == "EUR"
+    [pattern] = pages.config(language="de-DE").json["price_patterns"]
+    assert pattern.endswith("##0,00\xa0€")
+    assert pages.config(language="ar-EG").json["price_patterns"] == []
 
 
 def test_a_preview_shows_what_is_switched_off_and_records_nothing(pages: Pages) -> None:
@@ -289,7 +297,7 @@ def test_only_web_addresses_leave(url: str) -> None:
         (1290, "GBP", "en", "£12.90"),
         (1290, "EUR", "de", "12,90 €"),
         (1290, "JPY", "en", "¥1,290"),  # no minor unit
-        (1290, "KWD", "en", "KWD1.290"),  # thousandths
+        (1290, "KWD", "en", "KWD 1.290"),  # thousandths
         (1290, "?", "en", ""),
     ],
 )

@@ -6,6 +6,7 @@
 import { assign } from "./arm.js";
 import { openConsent } from "./consent.js";
 import { followDataLayer, readEvent } from "./datalayer.js";
+import { nextTask } from "./guard.js";
 import { fetchSlate } from "./network.js";
 import { openPlatforms } from "./platforms.js";
 import { openQueue } from "./queue.js";
@@ -23,9 +24,9 @@ const MAX_CART = 50;
  *   origin: string, key: string, language: string, config: Config, store: Store, nonce: string,
  *   layer: string, early: Iterable<any>[],
  * }} given `early` are the calls made before there was anybody to answer them.
- * @returns {(call: Iterable<any>) => void} Carries out a call of the page.
+ * @returns {Promise<(call: Iterable<any>) => void>} Carries out a call of the page.
  */
-export function openApp({ origin, key, language, config, store, nonce, layer, early }) {
+export async function openApp({ origin, key, language, config, store, nonce, layer, early }) {
   const mayKnow = () => !(DEBUG && config.preview) && consent.granted();
   const visitor = openVisitor(store, mayKnow);
   const queue = openQueue(store);
@@ -86,10 +87,11 @@ export function openApp({ origin, key, language, config, store, nonce, layer, ea
 
   function catchUp() {
     readLayer();
-    // Before the page's markup is asked: what the shop says itself goes before what we find.
-    early.splice(0).forEach(run);
     platforms.look();
     consent.settle();
+    // Behind consent, for before it nobody has an arm; before the page's markup is asked, for what
+    // the shop says itself goes before what we find.
+    early.splice(0).forEach(run);
   }
 
   /** @param {Iterable<any>} call */
@@ -100,6 +102,8 @@ export function openApp({ origin, key, language, config, store, nonce, layer, ea
     readEvent(told?.type ?? told, told?.type ? told : more, "call").forEach(tracker.tell);
   }
 
+  // On a slow telephone all of it would be one long task. Calls made meanwhile are early too.
+  await nextTask();
   // A choice made already comes first, so that nothing is done which it forbids.
   for (const call of early) if ([...call][0] === "consent") run(call);
   openReading(layer, tracker, slots, catchUp);

@@ -70,3 +70,6 @@ export const listen = (target, type, action) =>
  * @param {number} delay_ms
  */
 export const later = (action, delay_ms) => setTimeout(guarded(action), delay_ms);
+
+/** Lets the browser draw and answer the shopper first; what follows is a task of its own. */
+export const nextTask = () => new Promise((resolve) => setTimeout(resolve));

@@ -45,6 +45,6 @@ function openWidget(key, origin, layer, nonce) {
     const config = (await fetchConfig(origin, key, language)) ?? store.peek("config");
     trace("config", config);
     if (!config || config.enabled === false) return;
-    run = openApp({ origin, key, language, config, store, nonce, layer, early });
+    run = await openApp({ origin, key, language, config, store, nonce, layer, early });
   });
 }

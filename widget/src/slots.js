@@ -8,7 +8,7 @@
 /** @import {Arm, Config, Context, Fact, PlacementSetting, Shown, Slate} from "./types.js" */
 /** @import {Strip} from "./strip.js" */
 
-import { formatPrice } from "./format.js";
+import { openPrices } from "./format.js";
 import { attempt, guarded, later, whenOff } from "./guard.js";
 import { makeSentinel, nominalHeight, openStrip } from "./strip.js";
 import { textsFor } from "./texts.js";
@@ -32,6 +32,7 @@ const MAX_EMPTY_CARDS = 8;
  * }} parts
  */
 export function openSlots({ config, language, nonce, context, visitor, ask, tell }) {
+  const price = openPrices(config, language);
   /** @type {WeakSet<Element>} */
   let begun = new WeakSet();
   /** @type {(() => void)[]} */
@@ -87,8 +88,8 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
   /** @param {Strip} strip @param {PlacementSetting} setting */
   function reserve(strip, { title, n }) {
     strip.reserve(textsFor(language, title, config.words), Math.min(n, MAX_EMPTY_CARDS));
-    // A page's first price takes some 20 ms: better now than in the task that draws.
-    later(() => formatPrice(0, config.currency, language), 0);
+    // A browser's own first price takes long: where it must, better now than in the task that draws.
+    later(() => price(0, config.currency), 0);
   }
 
   /**
@@ -103,11 +104,13 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
     const held = slate?.arm === "control";
     const shown = !held && slate && slate.items.length >= setting.n_min;
     trace("slot", { slot, placement, state: shown ? "drawn" : held ? "control" : "empty" });
+    // Asked after drawing, it would have the browser lay out the page at once.
+    const height_px = strip.height();
     if (shown) {
       if (!strip.isReserved()) reserve(strip, setting);
       draw(slot, placement, strip, slate);
     } else release(slot, strip);
-    if (shown || held) observe(strip.sentinel, strip.height(), placement, slate);
+    if (shown || held) observe(strip.sentinel, height_px, placement, slate);
   }
 
   /** @param {HTMLElement} slot @returns {Context} What the slot says goes before the page. */
@@ -128,7 +131,7 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
   function draw(slot, placement, strip, { slate_id, items }) {
     strip.fill(
       items,
-      language,
+      price,
       ({ id }) => tell({ type: "select_item", items: [{ item_id: id }], placement, slate_id }),
       ({ id }) =>
         slot.dispatchEvent(

@@ -5,11 +5,15 @@
  * are made one by one and texts are set as text: nothing told by the server can become markup.
  */
 
+/** @import {Price} from "./format.js" */
 /** @import {SlateItem, Words} from "./types.js" */
 
-import { formatPrice, safeUrl } from "./format.js";
-import { guarded, listen } from "./guard.js";
+import { safeUrl } from "./format.js";
+import { guarded, later, listen } from "./guard.js";
 import css from "./strip.css";
+
+/** One frame. */
+const IMAGE_GAP_MS = 16;
 
 /** @typedef {ReturnType<typeof openStrip>} Strip */
 
@@ -70,15 +74,15 @@ export function openStrip(slot, nonce, cart) {
     /**
      * Fills the strip.
      * @param {SlateItem[]} items
-     * @param {string} language
+     * @param {Price} price
      * @param {(item: SlateItem) => void} clicked
      * @param {(item: SlateItem) => boolean} added Asks the page; true when nobody took the item.
      */
-    fill(items, language, clicked, added) {
+    fill(items, price, clicked, added) {
       const list = section?.querySelector("ul");
       if (!section || !list) return;
       list.replaceChildren(
-        ...items.map((item) => makeCard(item, language, label, clicked, added)),
+        ...items.map((item, place) => makeCard(item, place, price, label, clicked, added)),
       );
       section.removeAttribute("aria-busy");
       connectButtons(section, list);
@@ -179,17 +183,17 @@ const halves = (title = "", price = "", reason = "") => [
 
 /**
  * @param {SlateItem} item
- * @param {string} language
+ * @param {number} place
+ * @param {Price} price
  * @param {string} label Of the button for the cart; empty for none.
  * @param {(item: SlateItem) => void} clicked
  * @param {(item: SlateItem) => boolean} added
  */
-function makeCard(item, language, label, clicked, added) {
-  const price = formatPrice(item.price_minor, item.currency, language);
-  const parts = halves(item.title, price, item.reason?.text);
+function makeCard(item, place, price, label, clicked, added) {
+  const parts = halves(item.title, price(item.price_minor, item.currency), item.reason?.text);
   const href = safeUrl(item.url, document.baseURI);
   const image = safeUrl(item.image, document.baseURI);
-  if (image) parts[0].append(makeImage(image));
+  if (image) parts[0].append(makeImage(image, place));
   if (!href) return make("li", "card", ...parts);
   const link = make("a", "link", ...parts);
   link.setAttribute("href", href);
@@ -208,14 +212,19 @@ function makeCard(item, language, label, clicked, added) {
   return make("li", "card", link, ...buttons);
 }
 
-/** The title beside it says what it shows, so it needs no text of its own. */
-function makeImage(/** @type {string} */ src) {
+/**
+ * The title beside it says what it shows, so it needs no text of its own.
+ * @param {string} src
+ * @param {number} place
+ */
+function makeImage(src, place) {
   const image = /** @type {HTMLImageElement} */ (make("img", "image"));
   image.alt = "";
   image.loading = "lazy";
   image.decoding = "async";
   listen(image, "error", () => image.remove());
-  image.src = src;
+  // Asked for in one task, a strip's pictures alone take a slow telephone 30 ms.
+  later(() => (image.src = src), place * IMAGE_GAP_MS);
   return image;
 }
 

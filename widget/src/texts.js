@@ -1,24 +1,16 @@
 /**
- * The few words the widget says itself. English and French are here, static/words has them all;
- * the settings bring those of the page's language where these two lack them.
+ * The few words the widget says itself. English ones are here, for pages in a language we do not
+ * speak; static/words has them all, and the settings bring those of the page's language.
  */
 
 /** @import {Words} from "./types.js" */
 
-/** @type {Record<string, Words>} */
-const TEXTS = {
-  en: {
-    heading: "You may also like",
-    previous: "Previous",
-    next: "Next",
-    add_to_cart: "Add to cart",
-  },
-  fr: {
-    heading: "Vous aimerez aussi",
-    previous: "Précédent",
-    next: "Suivant",
-    add_to_cart: "Ajouter au panier",
-  },
+/** @type {Words} */
+const ENGLISH = {
+  heading: "You may also like",
+  previous: "Previous",
+  next: "Next",
+  add_to_cart: "Add to cart",
 };
 
 /**
@@ -28,8 +20,7 @@ const TEXTS = {
  * @param {Words} [words] Of the settings.
  * @returns {Words}
  */
-export function textsFor(language, titles = {}, words) {
+export function textsFor(language, titles = {}, words = ENGLISH) {
   const base = language.slice(0, 2).toLowerCase();
-  const texts = words ?? TEXTS[base] ?? TEXTS.en;
-  return { ...texts, heading: titles[language] ?? titles[base] ?? texts.heading };
+  return { ...words, heading: titles[language] ?? titles[base] ?? words.heading };
 }

@@ -55,6 +55,10 @@ export interface PlacementSetting {
 export interface Config {
   enabled?: boolean;
   currency: string;
+  /** Of ISO 4217; browsers write some currencies with fewer. */
+  currency_decimals?: number;
+  /** How the page's language writes amounts of this currency; none where we do not know. */
+  price_patterns?: string[];
   language?: string;
   consent?: "implied" | "required";
   stratum?: Stratum;

@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from recommender.experiments.assignment import assign
 from recommender.records import Arm, Stratum
+from recommender.shops.money import exponent
+from recommender.web.prices import price_patterns
 from recommender.web.words import CARRIED, WORDS
 
 STATIC = Path(__file__).resolve().parents[3] / "static"
@@ -124,9 +126,14 @@ class StubApi:
 
     def settings_for(self, told: dict[str, str]) -> dict[str, Any]:
         """Return what the settings say besides, as the real server does."""
-        language = told.get("language", "")[:2]
-        more: dict[str, Any] = {}
-        if language in WORDS and language not in CARRIED:
+        asked = told.get("language", "")
+        language = asked[:2]
+        currency = self.config["currency"]
+        more: dict[str, Any] = {
+            "currency_decimals": exponent(currency),
+            "price_patterns": price_patterns(currency, asked),
+        }
+        if language in WORDS and language != CARRIED:
             more["words"] = dict(WORDS[language].widget)
         if "preview" in told:
             more["preview"] = told["preview"] == PREVIEW_TOKEN
