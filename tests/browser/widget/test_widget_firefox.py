@@ -10,7 +10,6 @@ import pytest
 from host_pages import HOSTS, publish
 from widget_store import Store
 
-
 pytestmark = pytest.mark.browser
 
 VISIT = Path(__file__).with_name("firefox_visit.mjs")
