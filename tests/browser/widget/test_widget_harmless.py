@@ -16,18 +16,25 @@ GLOBALS = """() => {
   for (const name of Object.getOwnPropertyNames(window))
     if (!(name in clean) && isNaN(name)) changed.push(name);
   for (const [path, ours, theirs] of [
+    ["Object.prototype", Object.prototype, clean.Object.prototype],
     ["Array.prototype", Array.prototype, clean.Array.prototype],
+    ["Promise.prototype", Promise.prototype, clean.Promise.prototype],
+    ["EventTarget.prototype", EventTarget.prototype, clean.EventTarget.prototype],
     ["XMLHttpRequest.prototype", XMLHttpRequest.prototype, clean.XMLHttpRequest.prototype],
     ["Element.prototype", Element.prototype, clean.Element.prototype],
     ["Node.prototype", Node.prototype, clean.Node.prototype],
     ["History.prototype", History.prototype, clean.History.prototype],
     ["window", window, clean],
-  ])
+  ]) {
+    if (path !== "window")
+      for (const name of Object.getOwnPropertyNames(ours))
+        if (!(name in theirs)) changed.push(path + name);
     for (const name of Object.getOwnPropertyNames(theirs)) {
       const native = Object.getOwnPropertyDescriptor(ours, name)?.value;
       const isOurs = typeof native === "function" && !/\\[native code\\]/.test(native);
       if (isOurs) changed.push(path + name);
     }
+  }
   frame.remove();
   return changed.sort();
 }"""
