@@ -4,7 +4,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import sqlalchemy as sa
 from playwright.sync_api import Browser, sync_playwright
 
 from money_world import bill_to
-from processes import Up, descendants, free_port
+from processes import Up, free_port, running
 from recommender.adapters.database import migrate, open_database
 from recommender.adapters.embedded_server import running_server
 from recommender.adapters.event_log import DeltaEventLog
@@ -233,17 +232,8 @@ def home_settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def running_up(home_settings: Settings, tmp_path: Path) -> Iterator[Up]:
-    started = Up(home_settings, tmp_path)
-    try:
-        started.wait_until_ready()
+    with running(Up(home_settings, tmp_path)) as started:
         yield started
-    finally:
-        left = descendants(started.process.pid)
-        started.process.kill()
-        started.process.wait()
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
 
 _BROWSER_ARGUMENTS = [

@@ -3,12 +3,15 @@
 import contextlib
 import fcntl
 import itertools
+import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -110,3 +113,18 @@ def wait_until(condition: object, *, seconds: float = 30) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def running(up: Up) -> Iterator[Up]:
+    """Wait until it is ready; kill it and all that it started at the end."""
+    try:
+        up.wait_until_ready()
+        yield up
+    finally:
+        left = descendants(up.process.pid)
+        up.process.kill()
+        up.process.wait()
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

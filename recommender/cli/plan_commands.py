@@ -1,6 +1,6 @@
 """`recommender plan` and `recommender design …`: what to expect, and how an experiment proceeds."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from recommender.billing.preview import preview
 from recommender.bootstrap import Services
 from recommender.cli.common import emit, json_option, make_services
 from recommender.errors import InvalidInputError
-from recommender.experiments.design import CALIBRATION_HOLDOUT, Traffic, visitor_squared_cv
+from recommender.experiments.design import CALIBRATION_HOLDOUT, Step, Traffic, visitor_squared_cv
 from recommender.records import Shop
 from recommender.shops.money import parse_minor
 from recommender.shops.registry import POLICIES
@@ -144,10 +144,7 @@ def design() -> None:
 @json_option
 def begin(shop_id: str, as_json: bool) -> None:
     """Start with the A/A fortnight: from now on nobody is shown anything."""
-    services = make_services(service="design")
-    shop = services.shops.by_id(shop_id)
-    step = begin_design(shop, database=services.database, now=services.now())
-    emit(asdict(step), as_json=as_json, text=lambda: step.reason)
+    _take_step(begin_design, shop_id, as_json=as_json)
 
 
 @design.command("advance")
@@ -155,9 +152,13 @@ def begin(shop_id: str, as_json: bool) -> None:
 @json_option
 def advance(shop_id: str, as_json: bool) -> None:
     """Take the next step when it is due, as the scheduler does every day."""
+    _take_step(advance_design, shop_id, as_json=as_json)
+
+
+def _take_step(take: Callable[..., Step], shop_id: str, *, as_json: bool) -> None:
     services = make_services(service="design")
     shop = services.shops.by_id(shop_id)
-    step = advance_design(shop, database=services.database, now=services.now())
+    step = take(shop, database=services.database, now=services.now())
     emit(asdict(step), as_json=as_json, text=lambda: step.reason)
 
 

@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -16,7 +14,7 @@ from typing import Any
 from shop_pages import SHOP_CSS
 from widget_stub import StubShop, serving_shop
 
-from processes import Up, descendants, free_port, wait_until
+from processes import Up, free_port, running, wait_until
 from recommender.adapters.event_log import DeltaEventLog
 from recommender.config import Settings
 
@@ -88,26 +86,12 @@ def running_service(folder: Path) -> Iterator[Service]:
         }
     )
     shop = StubShop()
-    with _running(Up(settings, folder)) as up, serving_shop(shop) as port:
+    with running(Up(settings, folder)) as up, serving_shop(shop) as port:
         origin = f"http://127.0.0.1:{port}"
         created = _create_shop(settings, origin)
         page = CLICKS_PAGE.format(service=up.address, key=created["public_key"])
         shop.pages = {"/clicks": (page, {}), "/shop.css": (SHOP_CSS, {})}
         yield Service(origin, up.address, created["shop_id"], DeltaEventLog(settings.lake_url))
-
-
-@contextmanager
-def _running(up: Up) -> Iterator[Up]:
-    try:
-        up.wait_until_ready()
-        yield up
-    finally:
-        left = descendants(up.process.pid)
-        up.process.kill()
-        up.process.wait()
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
 
 def _create_shop(settings: Settings, origin: str) -> dict[str, str]:
