@@ -7,6 +7,7 @@ the currency's minor unit, `_at` an aware UTC instant, `_on` a date, `_share` a 
 import datetime as dt
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from recommender.agreements import Contract, Phase, RateTier, Stratum
 from recommender.widget_records import WidgetSetting
@@ -345,8 +346,7 @@ class Shop:
         return self.strata[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class SlateItem:
+class SlateItem(NamedTuple):
     """One recommended item as the shopper gets it."""
 
     item_id: str

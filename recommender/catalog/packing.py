@@ -5,6 +5,7 @@ fields as a JSON list. JSON escapes line feeds, so the first one ends the beginn
 """
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import fields
 from operator import itemgetter
 
@@ -44,9 +45,9 @@ def unpack(packed: bytes) -> Item:
     return Item(*_in_order([*orjson.loads(shown + b"}").values(), *values]))
 
 
-def packed_fragment(packed: bytes) -> bytes:
-    """Return the beginning of a packed item's JSON object in a slate."""
-    return packed[: packed.index(_END)]
+def packed_fragments(items: Iterable[bytes]) -> list[bytes]:
+    """Return the beginning of each packed item's JSON object in a slate."""
+    return [packed[: packed.index(_END)] for packed in items]
 
 
 def packed_title(packed: bytes) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from recommender.catalog.packing import pack, packed_fragment, packed_title, unpack
+from recommender.catalog.packing import pack, packed_fragments, packed_title, unpack
 from recommender.records import Item, Rule
 
 _REMEMBERED_CHANGES = 64
@@ -45,16 +45,16 @@ class CatalogueSnapshot:
         packed = self._packed.get(item_id)
         return None if packed is None else unpack(packed)
 
-    def fragment(self, item_id: str) -> bytes:
-        """Return the beginning of an item's JSON object in a slate.
+    def fragments(self, item_ids: Iterable[str]) -> list[bytes]:
+        """Return the beginnings of items' JSON objects in a slate.
 
-        It has `id`, `title`, `url`, `image`, `price_minor`, `currency` and lacks the closing
+        Each has `id`, `title`, `url`, `image`, `price_minor`, `currency` and lacks the closing
         brace, so that the reason can be appended: `fragment + b',"reason":"viewed"}'`.
 
         Raises:
-            KeyError: The catalogue has no such item.
+            KeyError: The catalogue lacks one of them.
         """
-        return packed_fragment(self._packed[item_id])
+        return packed_fragments(map(self._packed.__getitem__, item_ids))
 
     def title_json(self, item_id: str) -> bytes:
         """Return an item's title as JSON, without quotation marks; empty for an unknown item."""

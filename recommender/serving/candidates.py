@@ -86,11 +86,10 @@ def ask(
         recent: Newest first.
         past: May overlap with `recent`, which is believed where both reach.
     """
-    met = _met(request, recent, model, now)
-    query = _as_query(met, model)
-    row_of = dict(zip(met.item_ids, query.items.tolist(), strict=True))
+    item_ids, query = _met(request, recent, model, now)
+    row_of = dict(zip(item_ids, query.items.tolist(), strict=True))
     rows = query.items[query.items >= 0]
-    query, spoken_for = newcomers.with_stand_ins(query, met.item_ids)
+    query, spoken_for = newcomers.with_stand_ins(query, item_ids)
     query = _with_past(query, recent, past, model, now)
     in_hand = [row_of[item_id] for item_id in request.in_hand]
     in_hand_rows = np.array([row for row in in_hand if row >= 0], np.int32)
@@ -103,63 +102,50 @@ def ask(
         task,
         query,
         hidden=in_hand_rows if allow_seen else np.concatenate([rows, past.items]),
-        hidden_ids=frozenset(request.in_hand if allow_seen else met.item_ids),
+        hidden_ids=frozenset(request.in_hand if allow_seen else item_ids),
         spoken_for=spoken_for,
         in_hand=in_hand_rows,
         in_hand_ids=[item_id for item_id in request.in_hand if row_of[item_id] < 0],
     )
 
 
-class _Meetings:
-    """Gathers what was met, newest first."""
-
-    def __init__(self) -> None:
-        self.item_ids: list[str] = []
-        self.weights: list[float] = []
-        self.places: list[int] = []
-        self.ages_days: list[float] = []
-
-    def add(self, item_id: str, weight: float, place: int, age_days: float) -> None:
-        self.item_ids.append(item_id)
-        self.weights.append(weight)
-        self.places.append(place)
-        self.ages_days.append(age_days)
-
-
 def _met(
     request: SlateRequest, recent: Sequence[PathStep], model: Model, now: dt.datetime
-) -> _Meetings:
-    """Return the page's own items and then the path's.
+) -> tuple[list[str], Query]:
+    """Return the page's own items and then the path's, as ids and as a query.
 
     A cart is one step, and what lies in it counts in full beside a path that led there.
+
+    Returns:
+        Row -1 for what the vocabulary lacks.
     """
-    now_seconds = int(now.timestamp())
-    met = _Meetings()
-    for item_id in request.cart:
-        met.add(item_id, model.kind_weights[PathKind.CART], 0, 0.0)
-    place = int(bool(request.cart))
+    now_seconds, in_cart = int(now.timestamp()), len(request.cart)
+    item_ids, places, ages_days = list(request.cart), [0] * in_cart, [0.0] * in_cart
+    weights = [model.kind_weights[PathKind.CART]] * in_cart
+    place = int(bool(in_cart))
     # The page's own view is told before its slate is asked for, as a rule.
     if request.item_id and (not recent or recent[0].item_id != request.item_id):
-        met.add(request.item_id, model.kind_weights[PathKind.VIEW], place, 0.0)
+        item_ids.append(request.item_id)
+        weights.append(model.kind_weights[PathKind.VIEW])
+        places.append(place)
+        ages_days.append(0.0)
         place += 1
-    share = PATH_BESIDE_CART if request.placement is Placement.CART and request.cart else 1.0
+    share = PATH_BESIDE_CART if request.placement is Placement.CART and in_cart else 1.0
     before = recent[0].at_seconds if recent else 0
     for item_id, kind, at_seconds in recent:
         place += at_seconds != before
         before = at_seconds
-        age_days = max(now_seconds - at_seconds, 0) / DAY_SECONDS if at_seconds else 0.0
-        met.add(item_id, model.kind_weights[kind] * share, place, age_days)
-    return met
-
-
-def _as_query(met: _Meetings, model: Model) -> Query:
-    """Return meetings as a query, with row -1 for what the vocabulary lacks."""
-    return Query(
-        model.vocabulary.places(met.item_ids),
-        np.asarray(met.weights, np.float32),
-        np.asarray(met.places, np.int32),
-        np.asarray(met.ages_days, np.float32),
+        item_ids.append(item_id)
+        weights.append(model.kind_weights[kind] * share)
+        places.append(place)
+        ages_days.append(max(now_seconds - at_seconds, 0) / DAY_SECONDS if at_seconds else 0.0)
+    query = Query(
+        model.vocabulary.places(item_ids),
+        np.array(weights, np.float32),
+        np.array(places, np.int32),
+        np.array(ages_days, np.float32),
     )
+    return item_ids, query
 
 
 def _with_past(

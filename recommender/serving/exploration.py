@@ -125,7 +125,7 @@ def explore(
         fixed: Ids of items that keep their places, as pinned ones do.
     """
     on_slate = {item.item_id for item in slate}
-    weights = candidates.relevance / (1.0 + candidates.met)
+    weights = candidates.relevance / (candidates.met + np.float32(1))
     drawn: list[SlateItem] = []
     kept = {place: item for place, item in enumerate(slate) if not place or item.item_id in fixed}
     for turn in range(min(places, n - len(kept)) if slate else 0):
@@ -158,15 +158,25 @@ def _draw(
 ) -> SlateItem | None:
     """Draw an item by its weight; each is looked at once, then its weight becomes 0."""
     for attempt in range(TRIES):
-        sums = np.cumsum(weights)
-        if not len(sums) or sums[-1] <= 0:
+        place = _pick(weights, _unit(key, f"item/{attempt}"))
+        if place < 0:
             return None
-        place = int(np.searchsorted(sums, _unit(key, f"item/{attempt}") * sums[-1], side="right"))
         weights[place] = 0
         item = offer(int(numbers[place]))
         if item is not None and item.item_id not in on_slate:
             return item
     return None
+
+
+@njit(cache=True)
+def _pick(weights: Any, unit: float) -> int:
+    """Return the first place up to which the weights sum to over `unit` of them all, or -1."""
+    left = unit * weights.sum()
+    for place in range(len(weights)):
+        left -= weights[place]
+        if left < 0 < weights[place]:
+            return place
+    return -1
 
 
 @njit(nogil=True, cache=True)

@@ -54,6 +54,7 @@ class Newcomers:
     """
 
     __slots__ = (
+        "_known",
         "_lists",
         "_places",
         "_postings",
@@ -67,6 +68,7 @@ class Newcomers:
 
     def __init__(self, content: Arrays, vocabulary: Vocabulary) -> None:
         self.content = content
+        self._known = tuple(content[name] for name in ("events", "starts", "ids", "scores"))
         self._vocabulary = vocabulary
         nobody = sp.csr_matrix((0, len(content["tokens"])), dtype=np.float32)
         self._set((), nobody, (np.zeros((0, K), np.int32), np.zeros((0, K), np.float32)))
@@ -164,27 +166,19 @@ class Newcomers:
             A query without -1, and for each stand-in the id of the item it speaks for. A stand-in
             was not seen by the visitor: no reason may name it, nor is it to be hidden.
         """
-        unmet = np.flatnonzero((query.items < 0) | (self.content["events"][query.items] == 0))
-        if not len(unmet):
+        beyond = np.full(len(query.items), -1, np.int32)
+        for place in np.flatnonzero(query.items < 0).tolist():
+            beyond[place] = self._places.get(item_ids[place], -1)
+        *spoken, origins, is_other = _let_speak(query.arrays, self._known, beyond, self._resembled)
+        if not is_other:
             return query, {}
         seen = set(query.items.tolist())
-        spoken_for: dict[int, str] = {}
-        sizes, shares = np.ones(len(query.items), np.int64), []
-        rows: list[NDArray[np.int32]] = []
-        for place in unmet.tolist():
-            found, found_shares = self._stand_ins(int(query.items[place]), item_ids[place])
-            rows.append(found)
-            shares.append(found_shares)
-            sizes[place] = len(found)
-            spoken_for |= {row: item_ids[place] for row in found.tolist() if row not in seen}
-        stand = np.zeros(len(sizes), np.bool_)
-        stand[unmet] = True
-        stand = stand.repeat(sizes)
-        items, weights = np.repeat(query.items, sizes), np.repeat(query.weights, sizes)
-        items[stand] = np.concatenate(rows)
-        weights[stand] *= np.concatenate(shares)
-        places, ages_days = np.repeat(query.places, sizes), np.repeat(query.ages_days, sizes)
-        return Query(items, weights, places, ages_days), spoken_for
+        spoken_for = {
+            row: item_ids[place]
+            for row, place in zip(spoken[0].tolist(), origins.tolist(), strict=True)
+            if row not in seen
+        }
+        return Query(*spoken), spoken_for
 
     def _set(self, items: tuple[Item, ...], vectors: sp.csr_matrix, resembled: Block) -> None:
         self.items = items
@@ -218,21 +212,6 @@ class Newcomers:
         _compare(path.items, vectors, self._postings, cosines)
         return path.weights, cosines**2
 
-    def _stand_ins(self, row: int, item_id: str) -> Block:
-        """Return the rows that speak for one item of a path, and what each of them counts."""
-        rows, resemblance = self._nearest(row, item_id)
-        met = np.flatnonzero((self.content["events"][rows] > 0) & (resemblance > 0))[:STAND_INS]
-        shares = resemblance[met] / max(float(resemblance[met].sum()), _TINY)
-        return rows[met], shares.astype(np.float32)
-
-    def _nearest(self, row: int, item_id: str) -> Block:
-        if row >= 0:
-            own = slice(self.content["starts"][row], self.content["starts"][row + 1])
-            return self.content["ids"][own], self.content["scores"][own]
-        place = self._places.get(item_id, len(self))
-        own = slice(place, place + 1)
-        return self._resembled[0][own].ravel(), self._resembled[1][own].ravel()
-
 
 def _parts(matrix: sp.csr_matrix | sp.csc_matrix) -> tuple[NDArray[Any], ...]:
     # One kind of numbers only, or the kernels would be compiled anew for the other.
@@ -258,3 +237,44 @@ def _compare(items: Any, vectors: Any, postings: Any, cosines: Any) -> None:
             token = tokens[part]
             for entry in range(starts[token], starts[token + 1]):
                 cosines[at, places[entry]] += weights[part] * amounts[entry]
+
+
+@njit(cache=True)
+def _let_speak(query: Any, known: Any, beyond: Any, resembled: Any) -> Any:
+    """Return a query with stand-ins, where each of its rows was before, and whether any is new."""
+    items, weights, places, ages_days = query
+    events, starts, ids, scores = known
+    spoken = np.empty(len(items) * STAND_INS, np.int32)
+    shares = np.empty(len(spoken), np.float32)
+    origins = np.empty(len(spoken), np.int64)
+    n, is_other = 0, False
+    for at in range(len(items)):
+        item, first = items[at], n
+        if item >= 0 and events[item] > 0:
+            spoken[n], shares[n] = item, 1
+            n += 1
+        else:
+            is_other = True
+            if item >= 0:
+                own, end = starts[item], starts[item + 1]
+                n = _stand_in(ids[own:end], scores[own:end], events, spoken, shares, n)
+            elif beyond[at] >= 0:
+                own = beyond[at]
+                n = _stand_in(resembled[0][own], resembled[1][own], events, spoken, shares, n)
+        origins[first:n] = at
+    origins = origins[:n]
+    stood = spoken[:n], weights[origins] * shares[:n], places[origins], ages_days[origins]
+    return (*stood, origins, is_other)
+
+
+@njit(cache=True)
+def _stand_in(rows: Any, scores: Any, events: Any, spoken: Any, shares: Any, n: int) -> int:
+    """Add the rows that speak for one item of a path, and what each of them counts."""
+    first, mass = n, np.float32(_TINY)
+    for at in range(len(rows)):
+        if n < first + STAND_INS and events[rows[at]] > 0 and scores[at] > 0:
+            spoken[n], shares[n] = rows[at], scores[at]
+            mass += scores[at]
+            n += 1
+    shares[first:n] /= mass
+    return n

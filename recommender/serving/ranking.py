@@ -92,15 +92,18 @@ class _Ranking:
         )
         known = picked[picked < len(rows)]
         reasons = Reasons(self._question, self._model, ranked, self._wishes.placement)
-        told = iter(reasons.of(known))
-        scores = candidates.scores[picked].tolist()
-        slate = []
-        for place, score in zip(picked.tolist(), scores, strict=True):
-            if place < len(rows):
-                item_id, reason = self._model.vocabulary.item_id(rows[place]), next(told)
-            else:
-                item_id, reason = beyond[place - len(rows)].item_id, _SIMILAR
-            slate.append(SlateItem(item_id, score, *(reason, _CHOSEN)[item_id in self._pins]))
+        ids = self._model.vocabulary.item_ids(rows[known])
+        told = zip(ids, reasons.of(known), strict=True)
+        named = [
+            next(told) if place < len(rows) else (beyond[place - len(rows)].item_id, _SIMILAR)
+            for place in picked.tolist()
+        ]
+        slate = [
+            SlateItem(item_id, score, *(_CHOSEN if item_id in self._pins else reason))
+            for (item_id, reason), score in zip(
+                named, candidates.scores[picked].tolist(), strict=True
+            )
+        ]
         return self._explored(slate)
 
     def _ranked(self) -> Ranked:
@@ -128,9 +131,8 @@ class _Ranking:
         arrived, scores = self._arrived(ranked)
         if not self._pins:
             return arrived, scores
-        known = {item.item_id for item in arrived} | {
-            self._model.vocabulary.item_id(row) for row in ranked.items[ranked.best]
-        }
+        known = {item.item_id for item in arrived}
+        known |= set(self._model.vocabulary.item_ids(ranked.items[ranked.best]))
         pinned = [
             item
             for item_id in self._pins
@@ -142,7 +144,7 @@ class _Ranking:
         """Return the place of each pin, and the number of the candidate that stands there."""
         if not self._pins:
             return []
-        ids = [self._model.vocabulary.item_id(row) for row in rows]
+        ids = self._model.vocabulary.item_ids(rows)
         ids += [item.item_id for item in beyond]
         return [(place, ids.index(item_id)) for item_id, place in self._pins.items()]
 

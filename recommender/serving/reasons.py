@@ -32,31 +32,30 @@ class Reasons:
 
         All of them at once: a source is asked once for all items it is the reason of.
         """
-        largest = self._ranked.sources[places].tolist()
+        largest = self._ranked.sources[places]
         items = self._ranked.items[self._ranked.best[places]]
         reasons = [self._popular()] * len(places)
-        for row in {*largest} - {_NOBODY, _POPULAR}:
-            mine = [at for at, own in enumerate(largest) if own == row]
-            givers = self._givers(SOURCES[row], items[mine])
-            for at, item, giver in zip(mine, items[mine].tolist(), givers, strict=True):
-                reasons[at] = self._one(SOURCES[row], item, giver)
+        for row in {*largest.tolist()} - {_NOBODY, _POPULAR}:
+            mine = np.flatnonzero(largest == row)
+            for at, reason in zip(
+                mine.tolist(), self._told(SOURCES[row], items[mine]), strict=True
+            ):
+                reasons[at] = reason
         return reasons
 
-    def _givers(self, source: Source, items: NDArray[np.int32]) -> list[int]:
+    def _told(self, source: Source, items: NDArray[np.int32]) -> list[tuple[str, str]]:
         if source.reason not in _NAMES_ITEM:
-            return [-1] * len(items)
+            return [(source.reason, "")] * len(items)
         arrays = self._model.sources[source.name]
         givers: list[int] = source.because(arrays, self._question.query, items).tolist()
-        return givers
-
-    def _one(self, source: Source, item: int, giver: int) -> tuple[str, str]:
-        if source.reason not in _NAMES_ITEM:
-            return source.reason, ""
-        if giver == item:
-            return REPEATS.reason, ""
-        if giver < 0:
-            return self._popular()
-        return source.reason, self._item_id(giver)
+        # Several items come from one, as a rule.
+        named = {giver: (source.reason, self._item_id(giver)) for giver in {*givers} - {_NOBODY}}
+        named[_NOBODY] = self._popular()
+        repeat = REPEATS.reason, ""
+        return [
+            repeat if giver == item else named[giver]
+            for giver, item in zip(givers, items.tolist(), strict=True)
+        ]
 
     def _item_id(self, row: int) -> str:
         return self._question.spoken_for.get(row) or self._model.vocabulary.item_id(row)

@@ -8,6 +8,7 @@ import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from operator import add
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
@@ -196,10 +197,9 @@ def render_slate(answer: SlateAnswer, language: str) -> bytes:
         reason: _render_reason(answer, *reason, language)
         for reason in {(item.reason, item.reason_item_id) for item in items}
     }
-    fragment = answer.catalogue.fragment
-    rendered = b",".join(
-        [fragment(item.item_id) + reasons[item.reason, item.reason_item_id] for item in items]
-    )
+    fragments = answer.catalogue.fragments([item.item_id for item in items])
+    told = [reasons[item.reason, item.reason_item_id] for item in items]
+    rendered = b",".join(map(add, fragments, told))
     return head[:-1] + b',"items":[' + rendered + b"]}"
 
 

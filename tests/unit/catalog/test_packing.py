@@ -4,7 +4,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.catalog.packing import fragment, pack, packed_fragment, unpack
+from recommender.catalog.packing import fragment, pack, packed_fragments, unpack
 from recommender.records import Item
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -36,6 +36,6 @@ def test_every_item_comes_back_as_it_was(item: Item) -> None:
 
 @given(ITEMS)
 def test_the_fragment_lies_ready(item: Item) -> None:
-    packed = packed_fragment(pack(item))
+    (packed,) = packed_fragments([pack(item)])
     assert packed == fragment(item)
     assert orjson.loads(packed + b"}")["title"] == item.title

@@ -20,7 +20,7 @@ def test_an_empty_catalogue_knows_nothing() -> None:
 
 def test_a_fragment_becomes_a_slate_item_with_its_reason() -> None:
     snapshot = CatalogueSnapshot().with_changes([item("a")], 1)
-    assert json.loads(snapshot.fragment("a") + b',"reason":"viewed"}') == {
+    assert json.loads(snapshot.fragments(["a"])[0] + b',"reason":"viewed"}') == {
         "id": "a",
         "title": "Title “a”",
         "url": "/p",
@@ -37,7 +37,7 @@ def test_a_change_leaves_the_earlier_snapshot_as_it_was() -> None:
     assert first.get("a") == item("a", "mugs")
     assert dict(first.by_category) == {"mugs": ("a", "b")}
     assert second.get("a") == item("a", "bags", 5)
-    assert b'"price_minor":5' in second.fragment("a")
+    assert b'"price_minor":5' in second.fragments(["a"])[0]
     assert dict(second.by_category) == {"mugs": ("b",), "bags": ("a",)}
 
 
@@ -89,7 +89,8 @@ def test_any_way_of_changes_leads_to_the_same_catalogue(steps: list[list[Item]])
     assert {known.item_id: known for known in snapshot.items()} == final
     assert set(snapshot) == set(final)
     assert all(
-        json.loads(snapshot.fragment(item_id) + b"}")["price_minor"] == final[item_id].price_minor
+        json.loads(snapshot.fragments([item_id])[0] + b"}")["price_minor"]
+        == final[item_id].price_minor
         for item_id in snapshot
     )
     grouped = {

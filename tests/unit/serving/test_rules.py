@@ -68,4 +68,4 @@ def test_a_category_nobody_knows_is_empty():
     view = CatalogueView(VOCABULARY, CatalogueSnapshot())
     assert view.category("x").tolist() == []
     with pytest.raises(KeyError):
-        view.catalogue.fragment("a")
+        view.catalogue.fragments(["a"])
