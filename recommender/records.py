@@ -354,7 +354,7 @@ class SlateItem(NamedTuple):
     reason: str
     """Stable code: `viewed`, `bought_together`, `similar`, `history`, `category`, `popular`;
     `repeat` for what the visitor met before, `chosen` for a pin, `new` for an item that is being
-    tried out."""
+    tried out, `searched` for one that answers to the words of a search."""
     reason_item_id: str = ""
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.records import Item, Placement, SlateItem
+from recommender.serving import searched
 from recommender.serving.candidates import Question
 from recommender.serving.exploration import REASON, explore, places_to_explore, untried
 from recommender.serving.model import Model
@@ -21,6 +22,7 @@ SPARE_FACTOR = 4
 
 _CHOSEN = ("chosen", "")
 _SIMILAR = ("similar", "")
+_SEARCHED = (searched.REASON, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Wishes:
         n: Most items.
         tail_ppm: The tail dial, parts per million of 1; None takes the shop's learned setting.
         category: On a category's page only its items answer; None elsewhere.
+        search_term: What was searched in vain; what answers to it comes first. Empty elsewhere.
         exploration_ppm: Part of all slates' places that items hardly met may take.
     """
 
@@ -38,6 +41,7 @@ class Wishes:
     placement: Placement
     tail_ppm: int | None
     category: str | None
+    search_term: str
     rotation: Rotation
     exploration_ppm: int
     slate_id: str
@@ -78,8 +82,10 @@ class _Ranking:
 
     def slate(self) -> tuple[SlateItem, ...]:
         ranked = self._ranked()
-        rows = ranked.items[ranked.best]
-        candidates = self._view.candidates(rows, ranked.scores[ranked.best])
+        rows, scores = ranked.items[ranked.best], ranked.scores[ranked.best]
+        if self._wishes.search_term:
+            rows, scores = self._with_searched(rows, scores)
+        candidates = self._view.candidates(rows, scores)
         beyond, beyond_scores = self._beyond(ranked)
         if beyond:
             candidates = candidates.beside(self._view.candidates_beyond(beyond, beyond_scores))
@@ -90,20 +96,17 @@ class _Ranking:
             pins=self._pinned(rows, beyond),
             rotation=self._wishes.rotation,
         )
-        known = picked[picked < len(rows)]
         reasons = Reasons(self._question, self._model, ranked, self._wishes.placement)
-        ids = self._model.vocabulary.item_ids(rows[known])
-        told = zip(ids, reasons.of(known), strict=True)
-        named = [
-            next(told) if place < len(rows) else (beyond[place - len(rows)].item_id, _SIMILAR)
-            for place in picked.tolist()
-        ]
-        slate = [
-            SlateItem(item_id, score, *(_CHOSEN if item_id in self._pins else reason))
-            for (item_id, reason), score in zip(
-                named, candidates.scores[picked].tolist(), strict=True
-            )
-        ]
+        told = iter(reasons.of(picked[picked < len(ranked.best)]))
+        ids = iter(self._model.vocabulary.item_ids(rows[picked[picked < len(rows)]]))
+        slate = []
+        for place, score in zip(picked.tolist(), candidates.scores[picked].tolist(), strict=True):
+            if place < len(rows):
+                item_id = next(ids)
+                reason = next(told) if place < len(ranked.best) else _SEARCHED
+            else:
+                item_id, reason = beyond[place - len(rows)].item_id, _SIMILAR
+            slate.append(SlateItem(item_id, score, *(reason, _CHOSEN)[item_id in self._pins]))
         return self._explored(slate)
 
     def _ranked(self) -> Ranked:
@@ -125,6 +128,22 @@ class _Ranking:
                 self._model.popularity,
                 SPARE_FACTOR * self._wishes.n,
             )
+
+    def _with_searched(
+        self, rows: NDArray[np.int32], scores: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return candidates with those that answer to the search, each above all the others."""
+        allowed = self._rules.allowed.copy()
+        allowed[self._question.hidden] = False
+        found, resemblance = searched.answering(
+            self._newcomers.content,
+            self._wishes.search_term,
+            allowed,
+            SPARE_FACTOR * self._wishes.n,
+        )
+        # An item that stands there already is one product with itself, of which one is shown.
+        above = scores.max(initial=0) + resemblance * self._rules.factor[found]
+        return np.concatenate([rows, found]), np.concatenate([scores, above])
 
     def _beyond(self, ranked: Ranked) -> tuple[list[Item], NDArray[np.float32]]:
         """Return items beyond the best ones that may come on the slate: newcomers, and pins."""

@@ -194,6 +194,7 @@ def _decide(work: _Work, models: Models) -> tuple[tuple[SlateItem, ...], str]:
         placement=request.placement,
         tail_ppm=setting.tail_ppm,
         category=request.category if request.placement is Placement.CATEGORY else None,
+        search_term=request.search_term if request.placement is Placement.SEARCH else "",
         rotation=rotation(work.visitor, str(work.state.page_views), setting.rotation_ppm),
         exploration_ppm=setting.exploration_ppm,
         slate_id=work.slate_id,

@@ -12,6 +12,7 @@ from planted import BEGAN_AT, GROUPS, catalogue_item, interactions_of, two_group
 from recommender.records import Placement, PlacementSetting, Shop, Stratum
 from recommender.serving.models import LoadedModels
 from recommender.training.artifact import ArtifactStore
+from recommender.training.content import content_arrays
 from recommender.training.fitting import Recipe, fit, learn_newest
 from recommender.training.scoring import flat_arrays
 from recommender.training.source import TrainingSet
@@ -19,7 +20,9 @@ from recommender.training.source import TrainingSet
 
 @pytest.fixture(scope="session")
 def grouped() -> TrainingSet:
-    return TrainingSet(interactions_of(two_groups(200)))
+    interactions = interactions_of(two_groups(200))
+    goods = [catalogue_item(item_id.decode()) for item_id in interactions.item_ids]
+    return TrainingSet(interactions, content_arrays(interactions.item_ids, goods))
 
 
 @pytest.fixture(scope="session")

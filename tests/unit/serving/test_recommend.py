@@ -49,6 +49,22 @@ def test_every_placement_follows_the_path(front, placement, page, group):
     assert not set(ids(answer)) & set(group[:2]), "neither in hand nor seen"
 
 
+def test_what_answers_to_a_search_comes_first_and_the_path_fills_the_rest(front):
+    answer = front.ask(Placement.SEARCH, path=(A[1], A[0]), search_term=f"nice {B[3]}")
+    first, *others = answer.slate.items
+    assert (first.item_id, first.reason) == (B[3], "searched")
+    assert {item.item_id[0] for item in others} == {"a"}
+    assert all(item.reason != "searched" for item in others)
+    assert ids(front.ask(Placement.HOME, path=(A[1], A[0]), search_term=B[3]))[0] != B[3]
+
+
+def test_a_search_shows_nothing_that_may_not_be_shown(front):
+    front.sell_out(B[3])
+    assert B[3] not in ids(front.ask(Placement.SEARCH, path=(A[1], A[0]), search_term=B[3]))
+    seen = ids(front.ask(Placement.SEARCH, path=(A[1], A[0]), search_term=A[1]))
+    assert A[1] not in seen, "the visitor has met it"
+
+
 def test_the_next_request_knows_the_newest_click(front):
     assert letters(front.ask(path=(A[2], A[1]))) == {"a"}
     moved_on = ids(front.ask(path=(B[2], B[1], B[0], A[2], A[1])))
@@ -100,7 +116,7 @@ def test_what_is_sold_out_is_gone_on_the_next_request(front):
 
 def test_seen_items_come_back_only_where_the_shop_wants_them(front):
     assert A[1] not in ids(front.ask(path=(A[0], A[1])))
-    front.setting(Placement.HOME, allow_seen=True, n=8)
+    front.setting(Placement.HOME, allow_seen=True, n=len(EVERY_ITEM))
     assert A[1] in ids(front.ask(path=(A[0], A[1])))
 
 
