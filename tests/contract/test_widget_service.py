@@ -47,6 +47,7 @@ def read(database: sa.Engine, shop: Shop) -> Shop:
 def test_a_new_shop_has_the_widget_on_and_places_nothing(shop: Shop) -> None:
     assert (shop.widget.enabled, shop.widget.consent) == (True, ConsentMode.IMPLIED)
     assert (shop.widget.cart_button, shop.widget.slots) == (False, ())
+    assert not shop.widget.sandboxed_pixels
 
 
 def test_settings_are_stored_and_audited(database: sa.Engine, shop: Shop) -> None:
@@ -55,13 +56,16 @@ def test_settings_are_stored_and_audited(database: sa.Engine, shop: Shop) -> Non
         enabled=False,
         consent=ConsentMode.REQUIRED,
         cart_button=True,
+        sandboxed_pixels=True,
         database=database,
     )
     widget = read(database, shop).widget
     assert (widget.enabled, widget.consent, widget.cart_button) == (False, "required", True)
+    assert widget.sandboxed_pixels
     [entry] = read_audit(shop.shop_id, database=database, limit=1)
     assert entry.action == "widget.changed"
     assert entry.detail["consent_mode"] == "required"
+    assert entry.detail["sandboxed_pixels"] is True
 
 
 def test_a_slot_is_placed_switched_and_removed(database: sa.Engine, shop: Shop) -> None:
