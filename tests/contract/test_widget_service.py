@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -171,11 +172,11 @@ def test_the_settings_name_live_slots_only(pages: Pages) -> None:
     assert (body["enabled"], body["consent"], body["cart_button"]) == (True, "implied", False)
 
 
-def test_words_come_only_for_languages_that_the_widget_lacks(pages: Pages) -> None:
+def test_words_come_in_the_pages_language_or_in_english(pages: Pages) -> None:
     assert pages.config(language="de-AT").json["words"]["next"] == "Weiter"
     assert "reasons" not in pages.config(language="de-AT").json["words"]
-    for carried in ("", "en", "en-CA", "xx", "../de"):
-        assert "words" not in pages.config(language=carried).json
+    for unknown in ("", "en-CA", "xx", "../de"):
+        assert pages.config(language=unknown).json["words"]["next"] == "Next"
 
 
 def test_settings_say_how_the_page_writes_the_shops_currency(pages: Pages) -> None:
@@ -331,6 +332,13 @@ def test_each_coding_holds_the_same_file_under_its_own_tag(pages: Pages, path: s
         assert pages.client.get(path, headers=same).status_code == 304
     assert len(tags) == len(UNPACK)
     assert sizes == sorted(sizes), "brotli, gzip, plain"
+
+
+@pytest.mark.parametrize("name", ["widget.js", "widget.module.js", "widget-debug.js"])
+def test_a_technician_finds_the_sources_of_a_file(pages: Pages, name: str) -> None:
+    told = pages.client.get(f"/{name}").headers["SourceMap"]
+    with pages.client.get(told) as answer:
+        assert any(path.endswith("src/install.js") for path in json.loads(answer.data)["sources"])
 
 
 def test_browsers_that_take_all_get_the_smallest(pages: Pages) -> None:
