@@ -77,6 +77,7 @@ shops = sa.Table(
     sa.Column("widget_enabled", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("consent_mode", sa.String(10), nullable=False, server_default="implied"),
     sa.Column("cart_button", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("sandboxed_pixels", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 secret_keys = sa.Table(

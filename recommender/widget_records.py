@@ -48,10 +48,12 @@ class WidgetSetting:
     Attributes:
         enabled: False stops the widget on every page within minutes.
         cart_button: Whether cards have a button for the cart, which the shop's page answers.
+        sandboxed_pixels: Whether events are taken from frames without an origin.
         slots: In the order in which they were placed.
     """
 
     enabled: bool = True
     consent: ConsentMode = ConsentMode.IMPLIED
     cart_button: bool = False
+    sandboxed_pixels: bool = False
     slots: tuple[PlacedSlot, ...] = ()

@@ -18,6 +18,7 @@ def set_widget(
     enabled: bool,
     consent: ConsentMode,
     cart_button: bool,
+    sandboxed_pixels: bool,
     database: sa.Engine,
 ) -> None:
     """Store what holds for all pages of a shop; the widget follows within minutes."""
@@ -25,6 +26,7 @@ def set_widget(
         "widget_enabled": enabled,
         "consent_mode": consent.value,
         "cart_button": cart_button,
+        "sandboxed_pixels": sandboxed_pixels,
     }
     shops = tables.shops
     with database.begin() as connection:

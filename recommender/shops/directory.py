@@ -149,6 +149,7 @@ def _read_shop(connection: sa.Connection, row: sa.Row[tuple[object, ...]]) -> Sh
             enabled=values["widget_enabled"],
             consent=ConsentMode(values["consent_mode"]),
             cart_button=values["cart_button"],
+            sandboxed_pixels=values["sandboxed_pixels"],
             slots=_read_slots(connection, shop_id),
         ),
     )

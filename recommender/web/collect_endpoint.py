@@ -54,7 +54,7 @@ class CollectEndpoint:
         allowed_origin = None
         try:
             key = read_arguments(environ.get("QUERY_STRING", "")).get("key", "")
-            shop = shop_of_page(self._services.shops, key, origin)
+            shop = shop_of_page(self._services.shops, key, origin, sends_events=True)
             allowed_origin = origin
             answer = take_events(self._services, shop, environ)
         except Exception as error:

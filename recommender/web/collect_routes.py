@@ -12,7 +12,8 @@ blueprint = Blueprint("collect", __name__)
 @blueprint.post(collect_endpoint.PATH, provide_automatic_options=False)
 def post_events() -> Response:
     """Refuse other methods; a POST is answered by the endpoint in front."""
-    answer = collect_endpoint.take_events(services(), public_shop(), request.environ)
+    shop = public_shop(sends_events=True)
+    answer = collect_endpoint.take_events(services(), shop, request.environ)
     return json_response(answer, 202) if isinstance(answer, bytes) else answer
 
 

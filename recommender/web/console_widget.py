@@ -66,6 +66,7 @@ def change() -> AnyResponse:
         enabled=bool(typed.get("enabled")),
         consent=ConsentMode.REQUIRED if required else ConsentMode.IMPLIED,
         cart_button=bool(typed.get("cart_button")),
+        sandboxed_pixels=bool(typed.get("sandboxed_pixels")),
         database=services().database,
     )
     return redirect(url_for(".show", saved="1"), code=303)

@@ -139,19 +139,19 @@ def docs() -> str:
 @blueprint.get("/widget.js")
 def widget() -> Response:
     """Serve the widget; short-lived, so that a fix reaches every shop within minutes."""
-    return _script("widget.js", _SHORT_LIVED)
+    return _newest_script("widget.js")
 
 
 @blueprint.get("/widget.module.js")
 def widget_module() -> Response:
     """Serve the widget as a module."""
-    return _script("widget.module.js", _SHORT_LIVED)
+    return _newest_script("widget.module.js")
 
 
 @blueprint.get("/widget-debug.js")
 def widget_debug() -> Response:
     """Serve what `?recommender=debug` and `?recommender=preview` load; no shopper does."""
-    return _script("widget-debug.js", _SHORT_LIVED)
+    return _newest_script("widget-debug.js")
 
 
 @blueprint.get("/widget-<version>.js")
@@ -160,6 +160,13 @@ def widget_version(version: str) -> Response:
     if not re.fullmatch(r"[0-9]+(\.[0-9]+){2}", version):
         abort(404)
     return _script(f"widget-{version}.js", "public, max-age=31536000, immutable")
+
+
+def _newest_script(name: str) -> Response:
+    response = _script(name, _SHORT_LIVED)
+    # Instead of a comment in the file, which every shopper would load.
+    response.headers["SourceMap"] = f"/static/{name}.map"
+    return response
 
 
 def _script(name: str, cache_control: str) -> Response:

@@ -25,6 +25,8 @@ CONTENT_SECURITY_POLICY = (
     "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
+_NO_ORIGIN = "null"
+"""What browsers say of a sandboxed frame, whatever page it is in."""
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _PAGE_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -57,28 +59,36 @@ class RequestsActForNobody:
             end_request(token)
 
 
-def public_shop() -> Shop:
+def public_shop(*, sends_events: bool = False) -> Shop:
     """Return the shop of the request's site key, when the page may use it.
 
     The origin is a browser's promise, not a proof: it keeps other sites' pages out, and nothing
     said with a public key is ever money.
 
+    Args:
+        sends_events: See `shop_of_page`.
+
     Raises:
         NotAllowedError: No or unknown key (401), or a page of another origin (403).
     """
     origin = request.headers.get("Origin")
-    shop = shop_of_page(services().shops, request.args.get("key", ""), origin)
+    key = request.args.get("key", "")
+    shop = shop_of_page(services().shops, key, origin, sends_events=sends_events)
     g.allowed_origin = origin
     return shop
 
 
-def shop_of_page(shops: ShopDirectory, key: str, origin: str | None) -> Shop:
+def shop_of_page(
+    shops: ShopDirectory, key: str, origin: str | None, *, sends_events: bool = False
+) -> Shop:
     """Return the shop of a site key, when a page of this origin may use it.
 
     Args:
         shops: Where shops are looked up.
         key: Site key, may be empty.
         origin: What the browser says of the page; None when it says nothing.
+        sends_events: Whether it only tells and asks nothing, so that it may be a sandboxed pixel
+            where the shop takes these.
 
     Raises:
         NotAllowedError: No or unknown key (401), or a page of another origin (403).
@@ -86,13 +96,20 @@ def shop_of_page(shops: ShopDirectory, key: str, origin: str | None) -> Shop:
     if not key:
         raise NotAllowedError("The site key is missing: add ?key=pk_…", code="missing-key")
     shop = shops.by_public_key(key)
-    if origin is not None and origin not in shop.origins:
-        raise NotAllowedError(
-            f"Pages of {origin[:200]} may not use this site key; add the origin to the shop",
-            code="wrong-origin",
-        )
+    is_pixel = sends_events and origin == _NO_ORIGIN and shop.widget.sandboxed_pixels
+    if origin is not None and origin not in shop.origins and not is_pixel:
+        raise NotAllowedError(_refusal(origin), code="wrong-origin")
     act_for(shop.shop_id, "page")
     return shop
+
+
+def _refusal(origin: str) -> str:
+    if origin == _NO_ORIGIN:
+        return (
+            "A frame without an origin may at most send events, and only where the console's page "
+            "Widget says 'Take events from sandboxed pixels'"
+        )
+    return f"Pages of {origin[:200]} may not use this site key; add the origin to the shop"
 
 
 def secret_shop() -> Shop:
@@ -145,7 +162,7 @@ def check_signature(shop: Shop) -> None:
 
 def preflight() -> Response:
     """Answer a browser's question whether a page may post JSON here."""
-    public_shop()
+    public_shop(sends_events=True)
     response = Response(status=204)
     response.headers["Access-Control-Allow-Methods"] = "GET, POST"
     response.headers["Access-Control-Allow-Headers"] = "Content-Type"

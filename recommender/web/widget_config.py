@@ -5,7 +5,7 @@ from typing import Any
 from recommender.records import Shop
 from recommender.shops.money import exponent
 from recommender.web.prices import price_patterns
-from recommender.web.words import CARRIED, WORDS
+from recommender.web.words import words_of
 
 
 def widget_config(shop: Shop, language: str) -> dict[str, Any]:
@@ -13,11 +13,9 @@ def widget_config(shop: Shop, language: str) -> dict[str, Any]:
 
     Args:
         shop: Whose pages ask.
-        language: Of the page, BCP 47; its words come along where the widget lacks them.
+        language: Of the page, BCP 47; its words come along.
     """
     stratum, widget = shop.current_stratum, shop.widget
-    spoken = language[:2].lower()
-    words = None if spoken == CARRIED else WORDS.get(spoken)
     return {
         "shop": shop.name,
         "currency": shop.currency,
@@ -49,5 +47,5 @@ def widget_config(shop: Shop, language: str) -> dict[str, Any]:
             for slot in widget.slots
             if slot.is_live
         ],
-        **({"words": words.widget} if words else {}),
+        "words": words_of(language).widget,
     }

@@ -31,5 +31,7 @@ def _read(path: Path) -> Words:
 WORDS: Mapping[str, Words] = {path.stem: _read(path) for path in sorted(FOLDER.glob("??.json"))}
 """By language, two letters."""
 
-CARRIED = "en"
-"""Whose words are in the widget's own file; others come with its settings."""
+
+def words_of(language: str) -> Words:
+    """Return the words of a page's language, BCP 47; English for one that nobody speaks."""
+    return WORDS.get(language[:2].lower()) or WORDS["en"]

@@ -15,9 +15,11 @@ from recommender import tables
 from recommender.bootstrap import Services
 from recommender.events.identity import derived_event_id, pseudonym
 from recommender.records import Event
+from recommender.shops.change_widget import set_widget
 from recommender.shops.keys import signing_secret
 from recommender.shops.registry import NewShop, ShopOrder, create_shop
 from recommender.web.app import create_app
+from recommender.widget_records import ConsentMode
 from signing import signed_headers
 from world import SHOP_ORIGIN, Clock
 
@@ -189,6 +191,34 @@ def test_only_the_shops_own_pages_may_use_its_site_key(
         assert (answer.status_code, answer.json["code"]) == (status, code)
         assert answer.headers["Access-Control-Allow-Origin"] == "*", "readable, never reflected"
     assert stored(services) == []
+
+
+def test_a_sandboxed_pixel_may_send_events_where_the_shop_takes_them_and_ask_nothing(
+    caller: Caller, services: Services, clock: Clock
+) -> None:
+    set_widget(
+        caller.shop.shop_id,
+        enabled=True,
+        consent=ConsentMode.IMPLIED,
+        cart_button=False,
+        sandboxed_pixels=True,
+        database=services.database,
+    )
+    sandboxed = {"query_string": {"key": caller.shop.public_key}, "headers": {"Origin": "null"}}
+    for answer, status in (
+        (caller.client.options("/v1/events", **sandboxed), 204),
+        (caller.events([view(clock, "mug")], Origin="null"), 202),
+        (caller.events([], Origin="null"), 422),
+    ):
+        assert answer.status_code == status
+        assert answer.headers["Access-Control-Allow-Origin"] == "null"
+        assert answer.headers["Vary"] == "Origin"
+    assert len(stored(services)) == 1
+    assert caller.events([view(clock, "mug")], Origin="https://evil.example").status_code == 403
+    for path in ("/v1/recommendations", "/v1/recommendations.html"):
+        answer = caller.client.get(path, **sandboxed)
+        assert (answer.status_code, answer.json["code"]) == (403, "wrong-origin")
+        assert "Take events from sandboxed pixels" in answer.json["detail"]
 
 
 def test_a_page_that_posts_json_passes_its_preflight(caller: Caller) -> None:

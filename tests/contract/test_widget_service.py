@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -47,6 +48,7 @@ def read(database: sa.Engine, shop: Shop) -> Shop:
 def test_a_new_shop_has_the_widget_on_and_places_nothing(shop: Shop) -> None:
     assert (shop.widget.enabled, shop.widget.consent) == (True, ConsentMode.IMPLIED)
     assert (shop.widget.cart_button, shop.widget.slots) == (False, ())
+    assert not shop.widget.sandboxed_pixels
 
 
 def test_settings_are_stored_and_audited(database: sa.Engine, shop: Shop) -> None:
@@ -55,13 +57,16 @@ def test_settings_are_stored_and_audited(database: sa.Engine, shop: Shop) -> Non
         enabled=False,
         consent=ConsentMode.REQUIRED,
         cart_button=True,
+        sandboxed_pixels=True,
         database=database,
     )
     widget = read(database, shop).widget
     assert (widget.enabled, widget.consent, widget.cart_button) == (False, "required", True)
+    assert widget.sandboxed_pixels
     [entry] = read_audit(shop.shop_id, database=database, limit=1)
     assert entry.action == "widget.changed"
     assert entry.detail["consent_mode"] == "required"
+    assert entry.detail["sandboxed_pixels"] is True
 
 
 def test_a_slot_is_placed_switched_and_removed(database: sa.Engine, shop: Shop) -> None:
@@ -167,11 +172,11 @@ def test_the_settings_name_live_slots_only(pages: Pages) -> None:
     assert (body["enabled"], body["consent"], body["cart_button"]) == (True, "implied", False)
 
 
-def test_words_come_only_for_languages_that_the_widget_lacks(pages: Pages) -> None:
+def test_words_come_in_the_pages_language_or_in_english(pages: Pages) -> None:
     assert pages.config(language="de-AT").json["words"]["next"] == "Weiter"
     assert "reasons" not in pages.config(language="de-AT").json["words"]
-    for carried in ("", "en", "en-CA", "xx", "../de"):
-        assert "words" not in pages.config(language=carried).json
+    for unknown in ("", "en-CA", "xx", "../de"):
+        assert pages.config(language=unknown).json["words"]["next"] == "Next"
 
 
 def test_settings_say_how_the_page_writes_the_shops_currency(pages: Pages) -> None:
@@ -327,6 +332,13 @@ def test_each_coding_holds_the_same_file_under_its_own_tag(pages: Pages, path: s
         assert pages.client.get(path, headers=same).status_code == 304
     assert len(tags) == len(UNPACK)
     assert sizes == sorted(sizes), "brotli, gzip, plain"
+
+
+@pytest.mark.parametrize("name", ["widget.js", "widget.module.js", "widget-debug.js"])
+def test_a_technician_finds_the_sources_of_a_file(pages: Pages, name: str) -> None:
+    told = pages.client.get(f"/{name}").headers["SourceMap"]
+    with pages.client.get(told) as answer:
+        assert any(path.endswith("src/install.js") for path in json.loads(answer.data)["sources"])
 
 
 def test_browsers_that_take_all_get_the_smallest(pages: Pages) -> None:

@@ -11,6 +11,7 @@ import { attempt, guarded, listen } from "./guard.js";
 
 /** Store on the device; make and use a profile for content; measure content. */
 const TCF_PURPOSES = [1, 5, 6, 8];
+const CALL_ID = "rcm_tcf";
 const WP_CATEGORIES = ["statistics", "preferences"];
 
 /**
@@ -20,15 +21,35 @@ const WP_CATEGORIES = ["statistics", "preferences"];
  */
 export function openPlatforms(hear) {
   const page = /** @type {any} */ (window);
-  let followsTcf = false;
+  /** @type {any} The window whose platform was asked. */
+  let asked;
 
   function followTcf() {
-    if (followsTcf) return;
-    const { __tcfapi } = page;
-    followsTcf = Boolean(__tcfapi);
-    __tcfapi?.("addEventListener", 2, guarded(hearTcf));
-    // Of a platform that lives in the page around this frame we know only that it is there.
-    if (__tcfapi || attempt(() => page.parent.frames.__tcfapiLocator)) hear("TCF", "pending");
+    let frame = page;
+    // A platform of a page around this frame is known by a frame that it keeps there.
+    while (!attempt(() => frame.__tcfapiLocator || frame.__tcfapi)) {
+      if (frame === page.top) return;
+      frame = frame.parent;
+    }
+    if (asked) return;
+    hear("TCF", "pending");
+    // Its frame may be there before the platform itself.
+    if (frame === page && !page.__tcfapi) return;
+    asked = frame;
+    if (frame === page) page.__tcfapi("addEventListener", 2, guarded(hearTcf));
+    else askAround();
+  }
+
+  function askAround() {
+    listen(page, "message", ({ source, data }) => {
+      const told = data?.__tcfapiReturn;
+      // Any frame can send messages, and other scripts of this one ask too.
+      if (source === asked && told?.callId === CALL_ID) hearTcf(told.returnValue, told.success);
+    });
+    asked.postMessage(
+      { __tcfapiCall: { callId: CALL_ID, command: "addEventListener", version: 2 } },
+      "*",
+    );
   }
 
   /** @param {any} data @param {boolean} isGood */

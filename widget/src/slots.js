@@ -87,7 +87,7 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
 
   /** @param {Strip} strip @param {PlacementSetting} setting */
   function reserve(strip, { title, n }) {
-    strip.reserve(textsFor(language, title, config.words), Math.min(n, MAX_EMPTY_CARDS));
+    strip.reserve(textsFor(language, config.words, title), Math.min(n, MAX_EMPTY_CARDS));
     // A browser's own first price takes long: where it must, better now than in the task that draws.
     later(() => price(0, config.currency), 0);
   }
@@ -132,7 +132,7 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
     strip.fill(
       items,
       price,
-      ({ id }) => tell({ type: "select_item", items: [{ item_id: id }], placement, slate_id }),
+      (item) => report("select_item", placement, slate_id, [item]),
       ({ id }) =>
         slot.dispatchEvent(
           new CustomEvent("recommender:add-to-cart", {
@@ -163,13 +163,19 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
    * @param {Pick<Slate, "slate_id" | "items">} slate
    */
   function observe(sentinel, height_px, placement, { slate_id, items }) {
-    const seen = items.map(({ id }) => ({ item_id: id }));
-    tell({ type: "rendered", items: seen, placement, slate_id });
+    report("rendered", placement, slate_id, items);
     const end = whenViewed(sentinel, height_px, () =>
-      tell({ type: "impression", items: seen, placement, slate_id }),
+      report("impression", placement, slate_id, items),
     );
     endings.push(end);
   }
+
+  /**
+   * @param {string} type @param {string} placement @param {string} slate_id
+   * @param {{id: string}[]} items
+   */
+  const report = (type, placement, slate_id, items) =>
+    tell({ type, items: items.map(({ id }) => ({ item_id: id })), placement, slate_id });
 
   /** Ends what belongs to the page that was left; its slots are searched no more. */
   function leave() {
@@ -223,8 +229,7 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
           element.prepend(sentinel);
           observe(sentinel, nominalHeight(element), placement, { slate_id, items });
         },
-        select: (id) =>
-          tell({ type: "select_item", items: [{ item_id: id }], placement, slate_id }),
+        select: (id) => report("select_item", placement, slate_id, [{ id }]),
       };
     },
   };

@@ -141,13 +141,12 @@ function make(tag, part, ...children) {
 /** @param {Words} words @param {number} n @param {string} label */
 function makeSection({ heading, previous, next }, n, label) {
   const title = make("h2", "heading", heading);
-  title.id = "heading";
   const buttons = make("div", "buttons", makeButton(previous, "previous"), makeButton(next, "next"));
   const cards = Array.from({ length: n }, () => make("li", "card", ...halves(), ...addButton(label)));
   const list = make("ul", "list", ...cards);
   const section = make("section", "strip", make("header", "header", title, buttons), list);
   for (const [name, value] of [
-    ["aria-labelledby", "heading"],
+    ["aria-label", heading],
     ["aria-roledescription", "carousel"],
     ["aria-busy", "true"],
   ]) {
@@ -161,7 +160,6 @@ function makeSection({ heading, previous, next }, n, label) {
 /** @param {string} label @param {string} part */
 function makeButton(label, part) {
   const button = make("button", `button ${part}`);
-  button.setAttribute("type", "button");
   button.setAttribute("aria-label", label);
   return button;
 }
@@ -195,8 +193,8 @@ function makeCard(item, place, price, label, clicked, added) {
   const image = safeUrl(item.image, document.baseURI);
   if (image) parts[0].append(makeImage(image, place));
   if (!href) return make("li", "card", ...parts);
-  const link = make("a", "link", ...parts);
-  link.setAttribute("href", href);
+  const link = /** @type {HTMLAnchorElement} */ (make("a", "link", ...parts));
+  link.href = href;
   for (const type of ["click", "auxclick"]) {
     // The middle button opens the link too, the right one only a menu.
     listen(link, type, ({ button }) => button < 2 && clicked(item));

@@ -1,26 +1,16 @@
-/**
- * The few words the widget says itself. English ones are here, for pages in a language we do not
- * speak; static/words has them all, and the settings bring those of the page's language.
- */
+/** The few words the widget says itself; they come with the settings. */
 
 /** @import {Words} from "./types.js" */
-
-/** @type {Words} */
-const ENGLISH = {
-  heading: "You may also like",
-  previous: "Previous",
-  next: "Next",
-  add_to_cart: "Add to cart",
-};
 
 /**
  * Returns the words of a strip.
  * @param {string} language BCP 47.
+ * @param {Words | undefined} words Of the settings; those of an older version may have none.
  * @param {Record<string, string>} [titles] The shop's own headings by language.
- * @param {Words} [words] Of the settings.
  * @returns {Words}
  */
-export function textsFor(language, titles = {}, words = ENGLISH) {
+export function textsFor(language, words, titles = {}) {
   const base = language.slice(0, 2).toLowerCase();
-  return { ...words, heading: titles[language] ?? titles[base] ?? words.heading };
+  const heading = titles[language] ?? titles[base] ?? words?.heading ?? "";
+  return /** @type {Words} */ ({ ...words, heading });
 }

@@ -65,7 +65,7 @@ export interface Config {
   placements?: Record<string, PlacementSetting>;
   /** Slots placed from the console. */
   slots?: { placement: string; selector: string; position: string }[];
-  /** Those of the page's language, where the widget lacks them. */
+  /** Those of the page's language. */
   words?: Words;
   cart_button?: boolean;
   /** Asked with a token: whether it holds. Then nothing is recorded. */

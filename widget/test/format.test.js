@@ -5,7 +5,6 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { openPrices, safeUrl } from "../src/format.js";
-import { textsFor } from "../src/texts.js";
 
 const VECTORS = JSON.parse(
   readFileSync(new URL("../../tests/vectors/prices.json", import.meta.url), "utf8"),
@@ -99,13 +98,4 @@ test("only web addresses are linked", () => {
   ]) {
     assert.equal(safeUrl(url, base), "", String(url));
   }
-});
-
-test("the shop's heading goes before ours, in the page's language", () => {
-  const titles = { en: "For you", "fr-CA": "Pour toi" };
-  assert.equal(textsFor("en-GB", titles).heading, "For you");
-  assert.equal(textsFor("fr-CA", titles).heading, "Pour toi");
-  assert.equal(textsFor("fr", titles).heading, "You may also like");
-  assert.equal(textsFor("xx", {}).heading, "You may also like");
-  assert.equal(textsFor("", undefined).next, "Next");
 });

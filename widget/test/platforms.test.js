@@ -10,8 +10,7 @@ let heard;
 
 beforeEach(() => {
   page = openPage();
-  page.window.parent = page.window;
-  page.window.frames = {};
+  page.window.parent = page.window.top = page.window;
   heard = [];
 });
 
@@ -72,14 +71,71 @@ test("TCF: a choice taken back is heard", () => {
   assert.deepEqual(heard.map(([, choice]) => choice), ["pending", "granted", "denied"]);
 });
 
-test("TCF: a platform in the page around our frame is pending, whatever it decides", () => {
-  page.window.frames.__tcfapiLocator = {};
+test("TCF: one that answers at once is not pending any more", () => {
+  open({ __tcfapi: (command, version, callback) => callback(answer({}), true) });
+  assert.deepEqual(heard, [["TCF", "pending"], ["TCF", "granted"]]);
+});
+
+/** A platform in a page around the one that holds our frame, which forbids to look inside. */
+function openAround() {
+  const calls = [];
+  const around = { __tcfapiLocator: {}, postMessage: (...call) => calls.push(call) };
+  Object.defineProperty(around, "__tcfapi", {
+    get() {
+      throw new Error("SecurityError");
+    },
+  });
+  page.window.parent = { parent: around };
+  page.window.top = around;
+  const say = (source, data) =>
+    page.window.dispatchEvent(Object.assign(new Event("message"), { source, data }));
+  return { around, calls, say };
+}
+
+const PENDING = ["TCF", "pending"];
+
+test("TCF: a platform around our frame is asked once, by message", () => {
+  const { calls } = openAround();
+  open({}).look();
+  assert.equal(calls.length, 1);
+  const [{ __tcfapiCall }, origin] = calls[0];
+  assert.deepEqual([__tcfapiCall.command, __tcfapiCall.version], ["addEventListener", 2]);
+  assert.equal(origin, "*");
+  assert.deepEqual(heard, [PENDING]);
+});
+
+test("TCF: only that platform's answer to our question counts", () => {
+  const { around, calls, say } = openAround();
   open({});
-  assert.deepEqual(heard, [["TCF", "pending"]]);
+  const { callId } = calls[0][0].__tcfapiCall;
+  const told = { callId, success: true, returnValue: answer({}) };
+  for (const data of [null, "text", {}, { __tcfapiReturn: { ...told, callId: "other" } }]) {
+    say(around, data);
+  }
+  say({}, { __tcfapiReturn: told });
+  assert.deepEqual(heard, [PENDING]);
+  say(around, { __tcfapiReturn: told });
+  assert.deepEqual(heard, [PENDING, ["TCF", "granted"]]);
+});
+
+test("TCF: pages around our frame without a platform say nothing", () => {
+  const around = {};
+  page.window.parent = page.window.top = around;
+  open({});
+  assert.deepEqual(heard, []);
 });
 
 test("TCF: one that comes late is found", () => {
   const platforms = open({});
+  const { calls, __tcfapi } = tcf();
+  Object.assign(page.window, { __tcfapi });
+  platforms.look();
+  assert.equal(calls.length, 1);
+});
+
+test("TCF: one whose frame comes before itself is pending, then asked", () => {
+  const platforms = open({ __tcfapiLocator: {} });
+  assert.deepEqual(heard, [PENDING]);
   const { calls, __tcfapi } = tcf();
   Object.assign(page.window, { __tcfapi });
   platforms.look();

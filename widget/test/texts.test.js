@@ -1,4 +1,4 @@
-/** The words that are carried are the same as the server's, and the settings' words go before. */
+/** The settings' words, and before them the shop's own headings. */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -12,19 +12,11 @@ const read = (language) => {
   return words;
 };
 
-test("English is that of static/words", () => {
-  assert.deepEqual(textsFor("en"), read("en"));
-});
-
-test("a language that nobody speaks is answered in English", () => {
-  assert.deepEqual(textsFor("xx"), read("en"));
-  assert.deepEqual(textsFor(""), read("en"));
-});
-
-test("words of the settings go before, the shop's own headings before those", () => {
+test("the shop's own headings go before the settings' words", () => {
   const german = read("de");
-  assert.deepEqual(textsFor("de-AT", {}, german), german);
-  const { heading, next } = textsFor("de-AT", { de: "Für dich" }, german);
+  assert.deepEqual(textsFor("de-AT", german), german);
+  const { heading, next } = textsFor("de-AT", german, { de: "Für dich" });
   assert.deepEqual([heading, next], ["Für dich", german.next]);
-  assert.equal(textsFor("pt-BR", { pt: "A", "pt-BR": "B" }).heading, "B");
+  assert.equal(textsFor("de-AT", german, { en: "For you" }).heading, german.heading);
+  assert.equal(textsFor("pt-BR", read("pt"), { pt: "A", "pt-BR": "B" }).heading, "B");
 });

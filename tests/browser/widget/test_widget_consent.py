@@ -92,6 +92,42 @@ def test_a_platform_decides_what_is_kept_and_sent(store: Store, platform: str, m
     assert len(store.api.events) == told
 
 
+PLATFORM_AROUND = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Around</title>
+<iframe name="__tcfapiLocator" hidden></iframe>
+<script>
+addEventListener("message", ({ data, source }) => {
+  const call = data.__tcfapiCall;
+  if (call?.command !== "addEventListener" || call.version !== 2) return;
+  const tell = (eventStatus, consents) => source.postMessage({ __tcfapiReturn: {
+    callId: call.callId, success: true,
+    returnValue: { eventStatus, gdprApplies: true, purpose: { consents } } } }, "*");
+  tell("cmpuishown", {});
+  window.choose = (yes) => tell("useractioncomplete", { 1: yes, 5: yes, 6: yes, 8: yes });
+});
+</script><iframe src="%s/p" width="1200" height="700"></iframe></html>"""
+"""A page of another site whose platform speaks for the shop in its frame, by TCF's messages."""
+
+
+def test_a_platform_of_the_page_around_our_frame_decides(store: Store) -> None:
+    store.put("/p", PRODUCT + slot("product"), data_layer=[view_item("sku-4")])
+    store.shop.pages["/around"] = (PLATFORM_AROUND % store.origin, {})
+    tab = store.context.new_page()
+    tab.goto(f"{store.origin.replace('127.0.0.1', 'localhost')}/around")
+    shop = tab.frame_locator("iframe:not([hidden])")
+    shop.locator("[data-recommender-state=drawn]").wait_for()
+    [framed] = [frame for frame in tab.frames if frame.url.endswith("/p")]
+    assert "visitor_id" not in store.api.slates[0]
+    forged = {"callId": "rcm_tcf", "success": True, "returnValue": {"gdprApplies": False}}
+    framed.evaluate("told => postMessage({ __tcfapiReturn: told }, '*')", forged)
+    tab.evaluate("choose(false)")
+    framed.evaluate("entry => { dataLayer.push(entry) }", view_item("sku-5"))
+    tab.evaluate("choose(true)")
+    framed.evaluate("entry => { dataLayer.push(entry) }", view_item("sku-6"))
+    store.until(lambda: store.api.of_type("view_item"))
+    told = [event["items"][0]["item_id"] for event in store.api.of_type("view_item")]
+    assert told == ["sku-6"], "what came before the grant was dropped by the refusal"
+
+
 @pytest.mark.parametrize("mode", ["implied", "required"])
 def test_global_privacy_control_is_a_refusal(store: Store, mode: str) -> None:
     store.api.config["consent"] = mode

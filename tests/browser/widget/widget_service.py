@@ -40,12 +40,16 @@ class Service:
     Attributes:
         origin: Address of the shop.
         address: Address of the service.
+        pages: Of the shop: HTML and further headers by path.
     """
 
     origin: str
     address: str
     shop_id: str
+    public_key: str
     log: DeltaEventLog
+    settings: Settings
+    pages: dict[str, tuple[str, dict[str, str]]]
 
     def address_of(self, run: str) -> str:
         """Return the address of the shop's page for a test; its items begin with `run`."""
@@ -88,13 +92,15 @@ def running_service(folder: Path) -> Iterator[Service]:
     shop = StubShop()
     with running(Up(settings, folder)) as up, serving_shop(shop) as port:
         origin = f"http://127.0.0.1:{port}"
-        created = _create_shop(settings, origin)
+        created = create_shop(settings, origin)
         page = CLICKS_PAGE.format(service=up.address, key=created["public_key"])
         shop.pages = {"/clicks": (page, {}), "/shop.css": (SHOP_CSS, {})}
-        yield Service(origin, up.address, created["shop_id"], DeltaEventLog(settings.lake_url))
+        log = DeltaEventLog(settings.lake_url)
+        yield Service(origin, up.address, **created, log=log, settings=settings, pages=shop.pages)
 
 
-def _create_shop(settings: Settings, origin: str) -> dict[str, str]:
+def create_shop(settings: Settings, origin: str) -> dict[str, str]:
+    """Create a shop as an operator does; return its id and site key by their names."""
     options = {
         "name": "Clicks",
         "currency": "EUR",
@@ -110,4 +116,5 @@ def _create_shop(settings: Settings, origin: str) -> dict[str, str]:
         check=True,
         timeout=60,
     )
-    return dict(json.loads(done.stdout))
+    created = json.loads(done.stdout)
+    return {name: created[name] for name in ("shop_id", "public_key")}

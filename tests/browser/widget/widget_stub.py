@@ -19,7 +19,7 @@ from recommender.experiments.assignment import assign
 from recommender.records import Arm, Stratum
 from recommender.shops.money import exponent
 from recommender.web.prices import price_patterns
-from recommender.web.words import CARRIED, WORDS
+from recommender.web.words import words_of
 
 STATIC = Path(__file__).resolve().parents[3] / "static"
 SITE_KEY = "pk_test"
@@ -127,14 +127,12 @@ class StubApi:
     def settings_for(self, told: dict[str, str]) -> dict[str, Any]:
         """Return what the settings say besides, as the real server does."""
         asked = told.get("language", "")
-        language = asked[:2]
         currency = self.config["currency"]
         more: dict[str, Any] = {
             "currency_decimals": exponent(currency),
             "price_patterns": price_patterns(currency, asked),
+            "words": dict(words_of(asked).widget),
         }
-        if language in WORDS and language != CARRIED:
-            more["words"] = dict(WORDS[language].widget)
         if "preview" in told:
             more["preview"] = told["preview"] == PREVIEW_TOKEN
         return more

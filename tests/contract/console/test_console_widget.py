@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from recommender.bootstrap import Services
 from recommender.records import Shop
 from recommender.web.preview_tokens import is_preview
-from recommender.widget_records import ConsentMode, PlacedSlot, SlotPosition
+from recommender.widget_records import ConsentMode, PlacedSlot, SlotPosition, WidgetSetting
 
 
 @pytest.fixture
@@ -36,20 +36,12 @@ def slots_of(owner: Shop, services: Services) -> tuple[PlacedSlot, ...]:
 def test_the_settings_of_all_pages(
     send: Callable[..., TestResponse], owner: Shop, services: Services
 ) -> None:
-    assert send(consent="required", cart_button="on").status_code == 303
+    assert send(consent="required", cart_button="on", sandboxed_pixels="on").status_code == 303
     widget = services.shops.by_id(owner.shop_id).widget
-    assert (widget.enabled, widget.consent, widget.cart_button) == (
-        False,
-        ConsentMode.REQUIRED,
-        True,
-    )
+    assert widget == WidgetSetting(False, ConsentMode.REQUIRED, True, True)
     send(enabled="on", consent="whatever")
     widget = services.shops.by_id(owner.shop_id).widget
-    assert (widget.enabled, widget.consent, widget.cart_button) == (
-        True,
-        ConsentMode.IMPLIED,
-        False,
-    )
+    assert widget == WidgetSetting(True, ConsentMode.IMPLIED, False, False)
 
 
 def test_a_slot_goes_from_preview_to_live_to_gone(

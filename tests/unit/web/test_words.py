@@ -2,7 +2,7 @@
 
 import pytest
 
-from recommender.web.words import CARRIED, WORDS
+from recommender.web.words import WORDS, words_of
 
 ENGLISH = WORDS["en"]
 
@@ -21,5 +21,7 @@ def test_a_language_has_all_words(language: str) -> None:
         assert text.format(title="Mug").count("Mug") == text.count("{title}")
 
 
-def test_what_the_widget_carries_is_there() -> None:
-    assert CARRIED in WORDS
+def test_a_language_that_nobody_speaks_is_answered_in_english() -> None:
+    assert words_of("FR-ca") is WORDS["fr"]
+    for unknown in ("xx", "", "é-FR"):
+        assert words_of(unknown) is ENGLISH
