@@ -6,6 +6,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from recommender.adapters.event_codec import decode_entry, decode_events, encode_events
 from recommender.errors import InvalidInputError
@@ -146,7 +147,6 @@ def test_another_form_is_refused(path: tuple[str | int, ...], value: object) -> 
     "changes",
     [
         {"page": "lone \ud800 surrogate"},
-        {"stratum": 2**70},
         {"received_at": dt.datetime(2026, 3, 2)},
     ],
 )
@@ -156,6 +156,4 @@ def test_what_has_no_exact_form_is_refused_before_it_is_stored(changes: dict[str
 
 
 def _changed(**changes: object) -> Event:
-    import dataclasses
-
-    return dataclasses.replace(_EVENT, **changes)  # type: ignore[arg-type]
+    return replace(_EVENT, **changes)
