@@ -129,9 +129,7 @@ class GroupedExchange:
             asked.turn.release()
 
     def _living_connection(self) -> Any:
-        """Return the connection of the one who leads: what may be stored is sent once, so it is
-        looked at before.
-        """
+        """Return the connection of those who lead; what stores something is sent only once."""
         connection = self._connection
         if connection is not None and connection.pid == os.getpid():
             with contextlib.suppress(redis.ConnectionError):
