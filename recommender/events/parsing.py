@@ -199,15 +199,20 @@ def parse_events(
         partition_days(received_at),
         _read_clock(shared.sent_at),
     )
+    plain = read_plain(elements) if context.plain else [None] * len(elements)
     outcomes = tuple(
-        [_parse_one(index, element, context) for index, element in enumerate(elements)]
+        [
+            _parse_one(index, element, one, context)
+            for index, (element, one) in enumerate(zip(elements, plain, strict=True))
+        ]
     )
     return ParsedBatch(outcomes, tuple(context.links.values()))
 
 
-def _parse_one(index: int, element: object, context: _Context) -> Event | Rejection:
+def _parse_one(
+    index: int, element: object, plain: PlainEvent | None, context: _Context
+) -> Event | Rejection:
     try:
-        plain = read_plain(element) if context.plain else None
         if plain:
             return _plain_event(plain, context)
         raw = normalise(element, context.shared)
@@ -386,10 +391,11 @@ def _quantity(value: object) -> int:
 def _price_minor(value: object, currency: str) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if type(value) is str:
+        read = _cached_price if len(value) <= _CACHED_PRICE_LENGTH else _read_price
+        return read(value, currency)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _RejectedError("wrong-type", "price must be a number or a decimal text")
-    if isinstance(value, str) and len(value) > _CACHED_PRICE_LENGTH:
-        return _read_price(value, currency)
     return _cached_price(value, currency)
 
 

@@ -4,7 +4,7 @@ What does not fit it, odd or faulty, is read by `parsing` field by field: only t
 gets a name. An event that fits becomes the same either way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -60,8 +60,15 @@ class PlainShared(msgspec.Struct, forbid_unknown_fields=True):
     session: _Session = ""
 
 
-def read_plain(element: object) -> PlainEvent | None:
-    """Return an element of a batch in the plain form, None when it has another one."""
+def read_plain(elements: Sequence[object]) -> Sequence[PlainEvent | None]:
+    """Return the elements of a batch in the plain form, None for those that have another one."""
+    try:
+        return msgspec.convert(elements, list[PlainEvent])
+    except msgspec.ValidationError:
+        return [_read_one(element) for element in elements]
+
+
+def _read_one(element: object) -> PlainEvent | None:
     try:
         return msgspec.convert(element, PlainEvent)
     except msgspec.ValidationError:

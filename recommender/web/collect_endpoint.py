@@ -155,11 +155,12 @@ def _assigner(shop: Shop) -> Callable[[str], tuple[str, int]]:
 
 def _item_test(services: "Services", shop_id: str) -> Callable[[str], bool]:
     catalogue = services.catalogues.get(shop_id)
+    # A shop that has not sent its catalogue yet may still send events.
+    is_empty = not len(catalogue)
 
     def knows_item(item_id: str) -> bool:
         nonlocal catalogue
-        # A shop that has not sent its catalogue yet may still send events.
-        if not len(catalogue) or item_id in catalogue:
+        if is_empty or item_id in catalogue:
             return True
         # The item may be a second old: follow the newest announcement before saying no.
         try:

@@ -82,9 +82,15 @@ def test_an_event_is_the_same_whichever_way_it_is_read(document: dict[str, Any])
 
 
 def test_what_the_widget_sends_is_read_in_one_step() -> None:
-    assert read_plain(VIEW | {"session_id": "s", "search_term": "tea", "order_id": "7"})
-    assert read_plain(VIEW | {"placement": "home", "slate_id": EVENT_ID}) is not None
-    assert read_plain(VIEW | {"?": 0}) is None
+    plain = [
+        VIEW | {"session_id": "s", "search_term": "tea", "order_id": "7"},
+        VIEW | {"placement": "home", "slate_id": EVENT_ID},
+    ]
+    assert None not in read_plain(plain)
+    first, other, last = read_plain([plain[0], VIEW | {"?": 0}, plain[1]])
+    assert first is not None
+    assert other is None
+    assert last is not None
 
 
 @pytest.mark.parametrize(
