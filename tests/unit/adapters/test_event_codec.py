@@ -81,6 +81,18 @@ def test_a_cut_entry_is_refused(data: st.DataObject) -> None:
         decode_events(raw[:end])
 
 
+def test_what_waits_in_the_stream_is_the_same_to_every_release() -> None:
+    entry = (
+        b'{"v":1,"events":[{"shop_id":"shop_a","event_id":"id-1","type":"order","visitor":"",'
+        b'"occurred_at":"2026-03-02T12:00:00Z","received_at":"2026-03-02T12:00:00Z",'
+        b'"day":"2026-03-02","source":"server",'
+        b'"items":[{"item_id":"a","quantity":1,"price_minor":250}],"placement":"","arm":"",'
+        b'"stratum":0,"slate_id":"","order_id":"","search_term":"","session":"","page":"","bot":""}]}'
+    )
+    assert encode_events([_EVENT]) == entry
+    assert decode_events(entry) == (_EVENT,)
+
+
 def test_an_entry_of_the_first_release_is_read() -> None:
     body = orjson.loads(encode_events([_EVENT]))
     del body["events"][0]["bot"]
