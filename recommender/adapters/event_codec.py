@@ -4,11 +4,11 @@ One JSON object with a version, so that a reader of another release refuses what
 understand instead of guessing. Must not know the stream.
 """
 
-import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import orjson
 
 from recommender.errors import InvalidInputError
@@ -17,8 +17,8 @@ from recommender.records import ADDED_FIELDS, Event, EventItem, EventType, Sourc
 
 VERSION = 1
 
-_FIELDS = frozenset(field.name for field in dataclasses.fields(Event))
-_ITEM_FIELDS = frozenset(field.name for field in dataclasses.fields(EventItem))
+_FIELDS = frozenset(Event.__struct_fields__)
+_ITEM_FIELDS = frozenset(EventItem.__struct_fields__)
 _TEXTS = (
     "shop_id",
     "event_id",
@@ -35,6 +35,8 @@ _TEXTS = (
 # What waits in the stream while a new release starts lacks the fields that came with it.
 _ADDED = dict.fromkeys(ADDED_FIELDS, "")
 
+_encode = msgspec.json.Encoder().encode
+
 
 def encode_events(events: Sequence[Event]) -> bytes:
     """Return the bytes that hold `events`.
@@ -46,8 +48,8 @@ def encode_events(events: Sequence[Event]) -> bytes:
         if event.occurred_at.tzinfo is None or event.received_at.tzinfo is None:
             raise InvalidInputError("an event's time has no time zone", code="event-unstorable")
     try:
-        return orjson.dumps({"v": VERSION, "events": events}, option=orjson.OPT_UTC_Z)
-    except orjson.JSONEncodeError as error:
+        return _encode({"v": VERSION, "events": events})
+    except (UnicodeEncodeError, OverflowError, TypeError) as error:
         raise InvalidInputError(
             f"an event cannot be stored: {error}", code="event-unstorable"
         ) from error

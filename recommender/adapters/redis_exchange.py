@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import hiredis
 import redis
 
-Command = Sequence[str | bytes]
+Command = tuple[str | bytes, ...]
 
 
 def exchange(client: "redis.Redis", commands: Sequence[Command]) -> list[Any]:
@@ -43,9 +44,14 @@ def look_up(client: "redis.Redis", commands: Sequence[Command]) -> list[Any]:
     if connection is not None and connection.pid == os.getpid():
         with contextlib.suppress(redis.ConnectionError):
             return _replies(connection, commands)
-    # The pool counts those that it makes itself, and threads come and go.
-    connection = _OWN.by_pool[pool] = pool.connection_class(**pool.connection_kwargs)
+    connection = _OWN.by_pool[pool] = _opened(client)
     return _replies(connection, commands)
+
+
+def _opened(client: "redis.Redis") -> Any:
+    """Return a connection beside the pool, which counts those that it makes itself."""
+    pool = client.connection_pool
+    return pool.connection_class(**pool.connection_kwargs)
 
 
 def _replies(connection: Any, commands: Sequence[Command]) -> list[Any]:
@@ -79,6 +85,7 @@ class GroupedExchange:
         self._lock = threading.Lock()
         self._waiting: list[_Asked] = []
         self._is_busy = False
+        self._connection: Any = None
 
     def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """As the function of this name. When the server does not answer, all that wait are told."""
@@ -101,7 +108,8 @@ class GroupedExchange:
         with self._lock:
             group, self._waiting = self._waiting, []
         try:
-            replies = _ask(self._client(), [one for asked in group for one in asked.commands])
+            commands = [one for asked in group for one in asked.commands]
+            replies = _ask_on(self._living_connection(), commands)
         except BaseException as error:
             with self._lock:
                 group, self._waiting = group + self._waiting, []
@@ -119,6 +127,17 @@ class GroupedExchange:
             woken = group + self._waiting[:1]
         for asked in woken:
             asked.turn.release()
+
+    def _living_connection(self) -> Any:
+        """Return the connection of those who lead; what stores something is sent only once."""
+        connection = self._connection
+        if connection is not None and connection.pid == os.getpid():
+            with contextlib.suppress(redis.ConnectionError):
+                if not connection.can_read():
+                    return connection
+            connection.disconnect()
+        self._connection = _opened(self._client())
+        return self._connection
 
 
 @dataclass(slots=True)
@@ -145,7 +164,8 @@ def _ask(client: "redis.Redis", commands: Sequence[Command]) -> list[Any]:
 
 def _ask_on(connection: Any, commands: Sequence[Command]) -> list[Any]:
     try:
-        connection.send_packed_command([b"".join(map(_packed, commands))])
+        packed = [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type]
+        connection.send_packed_command([b"".join(packed)])
         return [_reply(connection) for _ in commands]
     except BaseException:
         # Replies still on their way would answer the next one's questions.
@@ -164,10 +184,3 @@ def _reply(connection: Any) -> Any:
         return connection.read_response()
     except redis.ResponseError as refusal:
         return refusal
-
-
-def _packed(command: Command) -> bytes:
-    words = [word if isinstance(word, bytes) else word.encode() for word in command]
-    return b"*%d\r\n" % len(words) + b"".join(
-        [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
-    )

@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import hmac
 import uuid
+from collections.abc import Callable
 
 LATE_LIMIT = dt.timedelta(days=7)
 AHEAD_LIMIT = dt.timedelta(hours=1)
@@ -63,12 +64,32 @@ def partition_day(event_id: str, received_at: dt.datetime) -> dt.date:
     time is implausible (older than `LATE_LIMIT`, ahead by more than `AHEAD_LIMIT`, not version 7)
     goes to the day of receipt, and a resend of it is then recognised only within that day.
     """
-    milliseconds = _id_milliseconds(event_id)
-    if milliseconds is not None:
-        received_ms = (received_at - _EPOCH) // _MILLISECOND
-        if received_ms - _LATE_MS <= milliseconds <= received_ms + _AHEAD_MS:
+    return partition_days(received_at)(event_id)
+
+
+def partition_days(received_at: dt.datetime) -> Callable[[str], dt.date]:
+    """Return `partition_day` for all events that are received at one instant."""
+    received_ms = (received_at - _EPOCH) // _MILLISECOND
+    earliest_ms, latest_ms = received_ms - _LATE_MS, received_ms + _AHEAD_MS
+    received_on = received_at.date()
+    midnight_ms = received_ms - received_ms % _DAY_MS
+    # Ids sort like their times, so what was made today need not be read.
+    today_from, now = _id_start(midnight_ms), _id_start(received_ms)
+
+    def day(event_id: str) -> dt.date:
+        if today_from <= event_id < now:
+            return received_on
+        milliseconds = _id_milliseconds(event_id)
+        if milliseconds is not None and earliest_ms <= milliseconds <= latest_ms:
             return dt.date.fromordinal(_EPOCH_DAY + milliseconds // _DAY_MS)
-    return received_at.date()
+        return received_on
+
+    return day
+
+
+def _id_start(milliseconds: int) -> str:
+    digits = f"{milliseconds:012x}"
+    return f"{digits[:8]}-{digits[8:]}"
 
 
 def _id_milliseconds(event_id: str) -> int | None:

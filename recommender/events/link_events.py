@@ -6,7 +6,8 @@ only a keyed hash and the visitor.
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from recommender.events.identity import derived_event_id, partition_day
 from recommender.events.link_keys import CART, CHECKOUT, EMAIL, link_key, link_name

@@ -11,8 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from recommender.errors import InvalidInputError
-from recommender.events.identity import derived_event_id, partition_day, pseudonym
+from recommender.events.identity import derived_event_id, partition_days, pseudonym
 from recommender.events.link_events import LINK_FIELDS, MAX_TOKEN, link_events
+from recommender.events.plain_form import (
+    MAX_ID,
+    MAX_ITEMS,
+    MAX_QUANTITY,
+    TEXT_LIMITS,
+    PlainEvent,
+    PlainShared,
+    read_plain,
+    read_plain_shared,
+)
 from recommender.events.sender_clock import happened_at, read_instant
 from recommender.events.vocabulary import (
     EVENT_NAMES,
@@ -26,19 +36,7 @@ from recommender.records import Event, EventItem, EventType, Rejection, Shop, So
 from recommender.shops.money import parse_minor
 
 MAX_BATCH = 500
-MAX_ITEMS = 200
-MAX_QUANTITY = 100_000
-MAX_ID = 100
-_TEXT_LIMITS = {
-    "session": 64,
-    "order_id": 120,
-    "search_term": 200,
-    "placement": 40,
-    "page": 500,
-    "slate_id": MAX_ID,
-    "visitor_id": MAX_ID,
-}
-_NO_TEXTS = dict.fromkeys(_TEXT_LIMITS, "")
+_NO_TEXTS = dict.fromkeys(TEXT_LIMITS, "")
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CACHED_PRICE_LENGTH = 16
 # Only these must name an item of the catalogue: a wrong id here would train on nothing.
@@ -92,8 +90,11 @@ class _Context:
     knows_item: Callable[[str], bool]
     bot: str
     assign: Assign
+    shared: Shared
+    plain: PlainShared | None
+    day_of: Callable[[str], dt.date]
+    clock: dt.datetime | None
     visitors: dict[str, tuple[str, str, int]] = field(default_factory=dict)
-    instants: dict[object, dt.datetime | None] = field(default_factory=dict)
     links: dict[str, Event] = field(default_factory=dict)
 
     def visitor(self, visitor_id: str) -> tuple[str, str, int]:
@@ -107,14 +108,50 @@ class _Context:
 
     def sent_at(self, told: object) -> dt.datetime | None:
         """Return the sender's clock, None when it cannot be read: that is worth no event."""
-        if not isinstance(told, str | int):
-            return None
-        if told not in self.instants:
-            try:
-                self.instants[told] = read_instant(told)
-            except ValueError:
-                self.instants[told] = None
-        return self.instants[told]
+        return self.clock if told is self.shared.sent_at else _read_clock(told)
+
+    def event(
+        self,
+        kind: EventType,
+        event_id: str,
+        occurred_at: dt.datetime,
+        items: tuple[EventItem, ...],
+        told: PlainEvent,
+    ) -> Event:
+        """Return the fact that a sender told, of a pseudonym."""
+        shared = self.plain or PlainShared()
+        visitor, arm, stratum = self.visitor(
+            shared.visitor_id if told.visitor_id is None else told.visitor_id
+        )
+        return Event(
+            self.shop.shop_id,
+            event_id,
+            kind,
+            visitor,
+            occurred_at,
+            self.received_at,
+            self.day_of(event_id),
+            Source.BROWSER,
+            items,
+            told.placement,
+            arm,
+            stratum,
+            told.slate_id,
+            told.order_id,
+            told.search_term,
+            shared.session if told.session is None else told.session,
+            told.page,
+            self.bot,
+        )
+
+
+def _read_clock(told: object) -> dt.datetime | None:
+    if not isinstance(told, str | int):
+        return None
+    try:
+        return read_instant(told)
+    except ValueError:
+        return None
 
 
 def parse_events(
@@ -151,23 +188,66 @@ def parse_events(
         raise InvalidInputError(
             f"A batch has 1 to {MAX_BATCH} events, this one {len(elements)}", code="batch-size"
         )
-    context = _Context(shop, received_at, knows_item, bot, assign)
+    context = _Context(
+        shop,
+        received_at,
+        knows_item,
+        bot,
+        assign,
+        shared,
+        read_plain_shared(document, shared.fields),
+        partition_days(received_at),
+        _read_clock(shared.sent_at),
+    )
+    plain = read_plain(elements) if context.plain else [None] * len(elements)
     outcomes = tuple(
-        _parse_one(index, element, shared, context) for index, element in enumerate(elements)
+        [
+            _parse_one(index, element, one, context)
+            for index, (element, one) in enumerate(zip(elements, plain, strict=True))
+        ]
     )
     return ParsedBatch(outcomes, tuple(context.links.values()))
 
 
-def _parse_one(index: int, element: object, shared: Shared, context: _Context) -> Event | Rejection:
-    raw = normalise(element, shared)
-    if raw is None:
-        return Rejection(index, "wrong-type", "An event must be a JSON object")
-    event_id = raw.fields.get("event_id")
+def _parse_one(
+    index: int, element: object, plain: PlainEvent | None, context: _Context
+) -> Event | Rejection:
     try:
+        if plain:
+            return _plain_event(plain, context)
+        raw = normalise(element, context.shared)
+        if raw is None:
+            return Rejection(index, "wrong-type", "An event must be a JSON object")
         return _to_event(raw, context)
     except _RejectedError as error:
-        readable = event_id if isinstance(event_id, str) and len(event_id) <= MAX_ID else ""
-        return Rejection(index, error.code, str(error), readable)
+        return Rejection(index, error.code, str(error), _readable_id(element, context.shared))
+
+
+def _readable_id(element: object, shared: Shared) -> str:
+    raw = normalise(element, shared)
+    event_id = raw and raw.fields.get("event_id")
+    return event_id if isinstance(event_id, str) and len(event_id) <= MAX_ID else ""
+
+
+def _plain_event(plain: PlainEvent, context: _Context) -> Event:
+    kind = _kind(plain.type)
+    told_at = _told_at(plain.occurred_at, context.received_at)
+    items = _plain_items(plain, context.shop.currency)
+    _check_completeness(kind, items, plain.order_id, context)
+    event_id = _own_id(plain.event_id, told_at, context.shop.shop_id)
+    occurred_at = happened_at(told_at, context.clock, context.received_at)
+    return context.event(kind, event_id, occurred_at, items, plain)
+
+
+def _plain_items(plain: PlainEvent, currency: str) -> tuple[EventItem, ...]:
+    if plain.currency is None or plain.currency == currency:
+        return tuple(
+            [
+                EventItem(item.item_id, item.quantity, _price_minor(item.price, currency))
+                for item in plain.items
+            ]
+        )
+    return tuple([EventItem(item.item_id, item.quantity) for item in plain.items])
 
 
 def _to_event(raw: RawEvent, context: _Context) -> Event:
@@ -175,32 +255,14 @@ def _to_event(raw: RawEvent, context: _Context) -> Event:
     told_at = _told_at(raw.fields.get("occurred_at"), context.received_at)
     texts = _texts(raw.fields)
     items = _parse_items(raw, context)
-    _check_completeness(kind, items, texts, context)
+    _check_completeness(kind, items, texts["order_id"], context)
     event_id = _event_id(raw, told_at, context.shop.shop_id)
-    visitor, arm, stratum = context.visitor(texts["visitor_id"])
-    event = Event(
-        shop_id=context.shop.shop_id,
-        event_id=event_id,
-        type=kind,
-        visitor=visitor,
-        occurred_at=happened_at(told_at, context.sent_at(raw.sent_at), context.received_at),
-        received_at=context.received_at,
-        day=partition_day(event_id, context.received_at),
-        source=Source.BROWSER,
-        items=items,
-        arm=arm,
-        stratum=stratum,
-        slate_id=texts["slate_id"],
-        session=texts["session"],
-        order_id=texts["order_id"],
-        search_term=texts["search_term"],
-        placement=texts["placement"],
-        page=texts["page"],
-        bot=context.bot,
-    )
+    occurred_at = happened_at(told_at, context.sent_at(raw.sent_at), context.received_at)
+    told = PlainEvent(kind, event_id, items=(), **texts)
+    event = context.event(kind, event_id, occurred_at, items, told)
     if not LINK_FIELDS.keys().isdisjoint(raw.fields):
-        told = {name: _text(raw.fields.get(name, ""), name, MAX_TOKEN) for name in LINK_FIELDS}
-        for link in link_events(event, told, context.shop.visitor_key):
+        tokens = {name: _text(raw.fields.get(name, ""), name, MAX_TOKEN) for name in LINK_FIELDS}
+        for link in link_events(event, tokens, context.shop.visitor_key):
             context.links[link.event_id] = link
     return event
 
@@ -208,7 +270,7 @@ def _to_event(raw: RawEvent, context: _Context) -> Event:
 def _texts(fields: Mapping[str, object]) -> dict[str, str]:
     texts = _NO_TEXTS.copy()
     for name, value in fields.items():
-        limit = _TEXT_LIMITS.get(name)
+        limit = TEXT_LIMITS.get(name)
         if limit is not None:
             texts[name] = _text(value, name, limit)
     return texts
@@ -224,9 +286,9 @@ def _kind(name: object) -> EventType:
 
 
 def _check_completeness(
-    kind: EventType, items: tuple[EventItem, ...], texts: Mapping[str, str], context: _Context
+    kind: EventType, items: tuple[EventItem, ...], order_id: str, context: _Context
 ) -> None:
-    if kind is EventType.PURCHASE and not texts["order_id"]:
+    if kind is EventType.PURCHASE and not order_id:
         raise _RejectedError("missing-order", "A purchase names its order (transaction_id)")
     if kind not in _CATALOGUE_TYPES:
         return
@@ -248,6 +310,11 @@ def _event_id(raw: RawEvent, told_at: dt.datetime, shop_id: str) -> str:
         )
     if not isinstance(given, str) or not 1 <= len(given) <= MAX_ID:
         raise _RejectedError("bad-id", f"event_id is a text of at most {MAX_ID} characters")
+    return _own_id(given, told_at, shop_id)
+
+
+def _own_id(given: str, told_at: dt.datetime, shop_id: str) -> str:
+    """Return the id that the sender gave, as a UUID."""
     if _UUID.fullmatch(given):
         return given
     try:
@@ -324,10 +391,11 @@ def _quantity(value: object) -> int:
 def _price_minor(value: object, currency: str) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if type(value) is str:
+        read = _cached_price if len(value) <= _CACHED_PRICE_LENGTH else _read_price
+        return read(value, currency)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _RejectedError("wrong-type", "price must be a number or a decimal text")
-    if isinstance(value, str) and len(value) > _CACHED_PRICE_LENGTH:
-        return _read_price(value, currency)
     return _cached_price(value, currency)
 
 

@@ -47,4 +47,6 @@ def happened_at(
         age = _NO_AGE
     else:
         age = received_at - told_at
-    return received_at - min(max(age, _NO_AGE), LATE_LIMIT)
+    if _NO_AGE <= age <= LATE_LIMIT:
+        return received_at - age
+    return received_at if age < _NO_AGE else received_at - LATE_LIMIT

@@ -8,9 +8,10 @@ a browser does afterwards is new, under the consent that the shopper gives or no
 import datetime as dt
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from recommender import tables
 from recommender.records import Event, EventType

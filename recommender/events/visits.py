@@ -17,13 +17,15 @@ def visits_of(events: Sequence[Event]) -> dict[str, Visit]:
     steps: dict[str, list[PathStep]] = {}
     pages: dict[str, int] = {}
     for event in events:
-        if event.visitor and event.type is EventType.PAGE_VIEW:
-            pages[event.visitor] = pages.get(event.visitor, 0) + 1
-        elif event.visitor and event.type in _KINDS:
+        if not event.visitor:
+            continue
+        kind = _KINDS.get(event.type)
+        if kind:
             at_seconds = int(event.occurred_at.timestamp())
-            steps.setdefault(event.visitor, []).extend(
-                PathStep(item.item_id, _KINDS[event.type], at_seconds) for item in event.items
-            )
+            path = steps.setdefault(event.visitor, [])
+            path += [PathStep(item.item_id, kind, at_seconds) for item in event.items]
+        elif event.type is EventType.PAGE_VIEW:
+            pages[event.visitor] = pages.get(event.visitor, 0) + 1
     return {
         visitor: Visit(steps.get(visitor, []), pages.get(visitor, 0)) for visitor in steps | pages
     }

@@ -12,7 +12,7 @@ import orjson
 from recommender.errors import InvalidInputError, UnavailableError
 from recommender.events.bots import bot_flag
 from recommender.events.parsing import ParsedBatch, parse_events
-from recommender.events.shedding import is_shed
+from recommender.events.shedding import CROWDED_SHARE, is_shed
 from recommender.events.visits import visits_of
 from recommender.experiments.assignment import assign
 from recommender.records import Rejection, Shop
@@ -91,7 +91,9 @@ def take_events(services: "Services", shop: Shop, environ: dict[str, Any]) -> "b
         assign=_assigner(shop),
     )
     full_share = services.state.full_share
-    events = [event for event in batch.events if not is_shed(event.type, full_share)]
+    events = batch.events
+    if full_share >= CROWDED_SHARE:
+        events = tuple(event for event in events if not is_shed(event.type, full_share))
     if events:
         services.state.accept(events, visits_of(events))
     return _answer(batch, full_share)
@@ -153,11 +155,12 @@ def _assigner(shop: Shop) -> Callable[[str], tuple[str, int]]:
 
 def _item_test(services: "Services", shop_id: str) -> Callable[[str], bool]:
     catalogue = services.catalogues.get(shop_id)
+    # A shop that has not sent its catalogue yet may still send events.
+    is_empty = not len(catalogue)
 
     def knows_item(item_id: str) -> bool:
         nonlocal catalogue
-        # A shop that has not sent its catalogue yet may still send events.
-        if not len(catalogue) or item_id in catalogue:
+        if is_empty or item_id in catalogue:
             return True
         # The item may be a second old: follow the newest announcement before saying no.
         try:

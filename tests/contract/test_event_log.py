@@ -1,6 +1,5 @@
 """The event log on a real Delta table: each event once, whatever is repeated or interrupted."""
 
-import dataclasses
 import datetime as dt
 import os
 import stat
@@ -13,6 +12,7 @@ import ibis
 import pyarrow as pa
 import pytest
 from event_load import NOON, make_event, stored_ids
+from msgspec import structs
 
 from recommender.adapters.event_log import DeltaEventLog
 from recommender.adapters.event_rows import events_to_table
@@ -30,7 +30,7 @@ def rows(event_log: DeltaEventLog, shop_id: str = "shop_a") -> dict[str, dict[st
 
 
 def as_row(event: Event) -> dict[str, object]:
-    return dataclasses.asdict(event) | {"items": [dataclasses.asdict(i) for i in event.items]}
+    return structs.asdict(event) | {"items": [structs.asdict(i) for i in event.items]}
 
 
 # What goes in comes out
@@ -57,7 +57,7 @@ def test_events_come_back_as_they_were(tmp_path: Path, prefix: str) -> None:
 
 
 def test_the_schema_names_the_fields_of_an_event() -> None:
-    assert EVENT_SCHEMA.names == [field.name for field in dataclasses.fields(Event)]
+    assert EVENT_SCHEMA.names == list(Event.__struct_fields__)
 
 
 def test_an_empty_log_has_the_same_columns(event_log: DeltaEventLog) -> None:
@@ -98,8 +98,8 @@ def test_further_questions_run_on_the_table(event_log: DeltaEventLog) -> None:
 
 def test_of_several_copies_the_first_received_counts(event_log: DeltaEventLog) -> None:
     first = make_event()
-    second = dataclasses.replace(first, received_at=NOON + dt.timedelta(hours=1), page="/again")
-    third = dataclasses.replace(first, received_at=NOON + dt.timedelta(hours=2), page="/later")
+    second = structs.replace(first, received_at=NOON + dt.timedelta(hours=1), page="/again")
+    third = structs.replace(first, received_at=NOON + dt.timedelta(hours=2), page="/later")
     event_log.append([second, second], "ingest", 1)
     event_log.append([third], "ingest", 2)
     event_log.append([first], "ingest", 3)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 import uuid6
+from msgspec import structs
 from test_refresh import events_of
 
 from planted import GROUPS, catalogue_item, two_groups, views
@@ -70,7 +71,7 @@ def click(services: Services, shop: Shop, *item_ids: str) -> None:
         services.now.advance(seconds=10)  # type: ignore[attr-defined]
         (seen,) = events_of(shop.shop_id, views(visitor, item_id))
         at = services.now()
-        event = dataclasses.replace(
+        event = structs.replace(
             seen, event_id=str(uuid6.uuid7()), occurred_at=at, received_at=at, day=at.date()
         )
         services.state.accept([event], visits_of([event]))

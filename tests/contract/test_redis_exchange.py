@@ -36,6 +36,15 @@ def test_a_connection_that_the_server_closed_is_opened_again(client: redis.Redis
     assert ask(client, [("GET", "text")]) == [b"7"]
 
 
+def test_a_group_s_connection_is_opened_again_before_anything_is_sent(client: redis.Redis) -> None:
+    grouped = GroupedExchange(lambda: client)
+    assert grouped.exchange([("INCR", "text")]) == [8]
+    client.client_kill_filter(_type="normal", skipme=True)
+    # Were it noticed only by sending, nobody could tell whether this was counted.
+    assert grouped.exchange([("INCR", "text")]) == [9]
+    assert len(client.client_list()) == 2
+
+
 def test_a_look_up_that_was_refused_leaves_no_reply_behind(client: redis.Redis) -> None:
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         look_up(client, [("GET", "list"), ("GET", "text")])

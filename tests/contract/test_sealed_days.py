@@ -1,6 +1,5 @@
 """Sealed days on a real event log: one hash for the same events, another for any other."""
 
-import dataclasses
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterable
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from event_load import NOON, make_event, stored_ids
+from msgspec import structs
 
 from recommender.adapters.event_log import DeltaEventLog
 from recommender.errors import UnavailableError
@@ -40,7 +40,7 @@ def documented_hash(events: Iterable[Event]) -> str:
 
 
 def canonical_fields(event: Event) -> list[str]:
-    fields = dataclasses.asdict(event)
+    fields = structs.asdict(event)
     for name in ("occurred_at", "received_at"):
         fields[name] = (fields[name] - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(
             microseconds=1
@@ -82,7 +82,7 @@ def test_copies_are_removed_and_files_merged(
     shop: Shop, event_log: DeltaEventLog, seal: Seal
 ) -> None:
     events = some_events(shop)
-    again = dataclasses.replace(events[0], received_at=NOON + DAY)
+    again = structs.replace(events[0], received_at=NOON + DAY)
     for position, batch in enumerate([[again], events, events[2:]], start=1):
         event_log.append(batch, "ingest", position)
     assert event_log.rows_by_shop() == {shop.shop_id: 1 + 5 + 3}
@@ -125,7 +125,7 @@ def test_each_field_changes_the_hash(shop: Shop, tmp_path: Path) -> None:
     hashes = set()
     for number, change in enumerate(changes):
         log = DeltaEventLog(str(tmp_path / f"lake{number}"))
-        log.append([dataclasses.replace(event, **change)], "ingest", 1)  # type: ignore[arg-type]
+        log.append([structs.replace(event, **change)], "ingest", 1)  # type: ignore[arg-type]
         hashes.add(log.seal(shop.shop_id, [TODAY])[0].sha256)
     assert len(hashes) == len(changes)
 

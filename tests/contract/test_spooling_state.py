@@ -178,7 +178,7 @@ def test_nobody_waits_for_a_frozen_server_twice(
         asked.append(call)
         return []
 
-    monkeypatch.setattr("recommender.adapters.redis_exchange._ask", answer_at_once)
+    monkeypatch.setattr("recommender.adapters.redis_exchange._ask_on", answer_at_once)
     with pytest.raises(UnavailableError, match="a moment ago"):
         spooling.visitor_state("shop_a", VISITOR, "home")
     accept(spooling, make_event())

@@ -1,10 +1,10 @@
 """What an erasure keeps away, and what it must not touch."""
 
 import datetime as dt
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from recommender.events.tombstones import without_erased
 from recommender.records import Event, EventType, Source
