@@ -9,10 +9,12 @@ import sqlalchemy as sa
 
 from money_world import CONTRACT
 from recommender import tables
-from recommender.billing.book import book, verify_ledger
+from recommender.billing.book import book, ledger_end, verify_ledger
+from recommender.billing.evidence import LedgerEnd
 from recommender.billing.ledger import Account, Posting
 from recommender.errors import InconsistentError
 from recommender.records import RateTier, Shop
+from recommender.shops.chain import FIRST_HASH, seal
 from recommender.shops.registry import add_contract, read_contracts
 
 NOW = dt.datetime(2026, 4, 2, 6, tzinfo=dt.UTC)
@@ -191,6 +193,38 @@ def test_whoever_goes_round_the_triggers_is_found_out(
     with pytest.raises(InconsistentError) as caught:
         verify_ledger(database=booked)
     assert caught.value.code == "ledger-broken"
+
+
+def test_an_invoice_gives_away_whoever_rewrote_the_whole_chain(
+    booked: sa.Engine, shop: Shop
+) -> None:
+    """Row, seals and end fit together again; only what has left the house does not."""
+    with booked.begin() as connection:
+        printed = ledger_end(connection)
+    enter(booked, shop, "2026-000004", 120, -100, -20)
+    assert printed.sequence == 3
+    nothing = LedgerEnd(0, FIRST_HASH)
+    assert verify_ledger(database=booked, ends=[printed, nothing]) == 4
+    unguarded(booked, *_rewritten(booked))
+    assert verify_ledger(database=booked) == 4
+    with pytest.raises(InconsistentError, match="Transaction 3 .* names") as caught:
+        verify_ledger(database=booked, ends=[printed])
+    assert caught.value.code == "ledger-broken"
+
+
+def _rewritten(database: sa.Engine) -> list[sa.Executable]:
+    """Give the second transaction another reference, and seal it and all after it anew."""
+    with database.connect() as connection:
+        rows = connection.execute(sa.select(LEDGER).order_by("sequence")).mappings().all()
+    statements: list[sa.Executable] = []
+    previous = rows[0]["entry_hash"]
+    for row in rows[1:]:
+        reference = "cd" * 32 if row["sequence"] == 2 else row["reference"]
+        entry = {**row, "reference": reference, "previous_hash": previous}
+        entry["entry_hash"] = previous = seal(entry)
+        same = LEDGER.c.sequence == row["sequence"]
+        statements.append(LEDGER.update().where(same).values(entry))
+    return [*statements, END.update().values(entry_hash=previous)]
 
 
 def test_a_posting_that_nobody_sealed_is_found(booked: sa.Engine, shop: Shop) -> None:

@@ -448,6 +448,8 @@ def test_an_invoice_proves_itself(issued: bytes) -> None:
         "evidence",
         "statement",
         "figures",
+        "exclusions",
+        "ledger",
         "e-invoice",
         "amounts",
         "vat",
