@@ -112,7 +112,7 @@ def _fact(
         marks=order_marks(
             shop.visitor_key,
             _marks(body.get("marks", [])),
-            customer_id=_text(body, "customer_id", 100),
+            customer_id=_customer(body),
             is_test=_truth(body, "test"),
         ),
     )
@@ -154,6 +154,13 @@ def _marks(raw: object) -> list[str]:
             f"a mark is kind:value, with the kind {', '.join(MARK_KINDS)}", code="bad-mark"
         )
     return raw
+
+
+def _customer(body: Mapping[str, object]) -> str:
+    told = body.get("customer_id")
+    if isinstance(told, int) and not isinstance(told, bool):
+        return str(told)[:100]
+    return _text(body, "customer_id", 100)
 
 
 def _truth(body: Mapping[str, object], name: str) -> bool:

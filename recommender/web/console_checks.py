@@ -154,8 +154,8 @@ def _removed(body: Mapping[str, Any], evidence: Evidence) -> Iterator[Check]:
         if not own:
             continue
         on, off, nowhere = (_taken(own, arm) for arm in (Arm.TREATMENT, Arm.CONTROL, ""))
-        text = f"{on} with and {off} without recommendations"
-        text += f"; {nowhere} of no known group" if nowhere != _taken((), "") else ""
+        text = f"with recommendations {on or 'nothing'}, without {off or 'nothing'}"
+        text += f", of no known group {nowhere}" if nowhere else ""
         is_torn = by_p.get(reason, 1) < SRM_LIMIT
         text += "; more from one group than chance explains (p < 0.001)" if is_torn else ""
         yield Check(f"{name}, taken out", text, "bad" if is_torn else "told")
@@ -165,8 +165,14 @@ def _removed(body: Mapping[str, Any], evidence: Evidence) -> Iterator[Check]:
 
 def _taken(removed: Iterable[Removed], arm: str) -> str:
     own = [one for one in removed if one.arm == arm]
-    visitors, orders = sum(one.visitors for one in own), sum(one.orders for one in own)
-    return f"{visitors:,} visitors and {orders:,} orders"
+    counts = {
+        "visitor": sum(one.visitors for one in own),
+        "order": sum(one.orders for one in own),
+    }
+    words = [
+        f"{count:,} {name}{'s' if count > 1 else ''}" for name, count in counts.items() if count
+    ]
+    return " and ".join(words)
 
 
 def _version(told: RulesVersion) -> str:

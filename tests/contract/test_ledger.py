@@ -207,7 +207,7 @@ def test_an_invoice_gives_away_whoever_rewrote_the_whole_chain(
     assert verify_ledger(database=booked, ends=[printed, nothing]) == 4
     unguarded(booked, *_rewritten(booked))
     assert verify_ledger(database=booked) == 4
-    with pytest.raises(InconsistentError, match="Transaction 3 .* names") as caught:
+    with pytest.raises(InconsistentError, match=r"Transaction 3 .* names") as caught:
         verify_ledger(database=booked, ends=[printed])
     assert caught.value.code == "ledger-broken"
 
@@ -251,6 +251,7 @@ def test_all_terms_of_a_contract_come_back(database: sa.Engine, shop: Shop) -> N
         licence_month_minor=9_900,
         minimum_month_minor=20_000,
         vat_case="reverse_charge",
+        visitor_month_cap_minor=90_000,
     )
     assert add_contract(told, database=database) == told
     assert read_contracts(shop.shop_id, database=database) == [told]

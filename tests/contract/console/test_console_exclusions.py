@@ -74,9 +74,8 @@ def test_a_statement_says_what_was_taken_out_and_by_which_rules(
         page = see(path)
         for words in (
             "Programs, taken out",
-            "27 visitors and 1 orders with and 31 visitors and 2 orders without",
-            "3 visitors and 4 orders with and 0 visitors and 0 orders without recommendations; "
-            "0 visitors and 1 orders of no known group",
+            "with recommendations 27 visitors and 1 order, without 31 visitors and 2 orders.",
+            "with recommendations 3 visitors and 4 orders, without nothing, of no known group",
             "version 0, version 1 from 11 February 2026 on",
             statement_world.STATED.sha256,
         ):
