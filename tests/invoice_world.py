@@ -14,7 +14,7 @@ from recommender.billing.statement import build_statement
 from recommender.billing.vendor import VENDOR, Buyer, LegalEntity
 from recommender.records import RateTier, Shop
 from recommender.shops.exclusions import RulesVersion, before_any, content_sha256
-from recommender.uplift.removal import Removed
+from recommender.uplift.removed import Removed
 
 GERMAN = replace(
     BUYER, name="Laden GmbH", country="DE", city="Berlin", siren="", vat_number="DE136695976"

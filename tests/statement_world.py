@@ -26,7 +26,7 @@ from recommender.shops.registry import add_contract
 from recommender.uplift.behaviour import Behaviour
 from recommender.uplift.estimate import total_strata
 from recommender.uplift.metrics import Moments, Pair
-from recommender.uplift.removal import Removed
+from recommender.uplift.removed import Removed
 from recommender.uplift.revenue import Excluded
 from recommender.uplift.stored import Measurement, store_measurement
 from recommender.uplift.views import TRAILING_DAYS, View, ViewKind

@@ -18,7 +18,7 @@ from recommender.records import Arm, Contract, DailySum, RateTier, Stratum
 from recommender.shops.exclusions import RulesVersion, rules_from_json
 from recommender.shops.spreadsheet import cell_text, safe_cell
 from recommender.uplift.freezing import FrozenDay
-from recommender.uplift.removal import Removed
+from recommender.uplift.removed import Removed
 
 SCHEMA = 2
 FIRST_SCHEMA = 1

@@ -31,7 +31,7 @@ from recommender.shops.exclusions import rules_as_json, rules_from_json
 from recommender.uplift.estimate import Estimate, Interval
 from recommender.uplift.freezing import FrozenDay
 from recommender.uplift.integrity import removed_p
-from recommender.uplift.removal import Removed
+from recommender.uplift.removed import Removed
 from recommender.uplift.revenue import Excluded
 
 ASSUMPTIONS = (

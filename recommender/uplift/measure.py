@@ -5,6 +5,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,8 +44,10 @@ from recommender.uplift.reading import (
     read_contamination,
     read_entered,
     read_world,
+    without,
 )
-from recommender.uplift.removal import Removed, count_removed, staff_only, without_staff
+from recommender.uplift.removal import count_removed, staff_only, without_staff
+from recommender.uplift.removed import Removed
 from recommender.uplift.revenue import ARMS, Revenue, count_revenue, daily_sums
 from recommender.uplift.stored import Measurement, store_measurement
 from recommender.uplift.views import View, ViewKind
@@ -122,9 +125,10 @@ class _Measuring:
 
     def __init__(self, shop: Shop, contract: Contract, world: World) -> None:
         self.shop, self.contract, self.world = shop, contract, world
-        entered = entries(world.people, world.span)
-        self.everybody = exposed(entered)
-        self.exposed = without_staff(self.everybody, world.staff)
+        everybody = entries(world.everybody, world.span)
+        entered = without(everybody, world.programs)
+        self.all_exposed = exposed(everybody)
+        self.exposed = without_staff(exposed(entered), world.staff)
         self.billed = read_entered(self.exposed, world)
         # Whoever is exposed at once is no more to tell of than the exposed are.
         self.assigned = (
@@ -160,9 +164,10 @@ class _Measuring:
     def _removed(self) -> tuple[Removed, ...]:
         world, out = self.world, {}
         if world.staff is not None:
-            out[Removal.STAFF] = read_entered(staff_only(self.everybody, world.staff), world)
-        if world.programs is not None:
-            met = exposed(entries(world.programs, world.span))
+            people = without(self.all_exposed, world.programs)
+            out[Removal.STAFF] = read_entered(staff_only(people, world.staff), world)
+        if world.programs.num_rows:
+            met = self.all_exposed.semi_join(ibis.memtable(world.programs), "visitor")
             out[Removal.PROGRAM] = read_entered(met, world)
         return count_removed(
             world.facts,

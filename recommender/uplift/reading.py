@@ -55,7 +55,9 @@ class World:
         people: The same, by person.
         merges: Browser → person.
         facts: Orders and refunds, with the person where one is known.
-        programs: Events of browsers that are programs; None where there are none.
+        everybody: The events of `people`, and those of programs that no rule flagged one by one,
+            such as exposures.
+        programs: Browsers that are programs: visitor.
         staff: Who is staff when, see `removal.staff_table`; None while nobody is.
         rules: Versions of the shop's exclusions that govern a day of the span.
     """
@@ -66,7 +68,8 @@ class World:
     people: "Table"
     merges: Mapping[str, str]
     facts: Facts
-    programs: "Table | None"
+    everybody: "Table"
+    programs: pa.Table
     staff: pa.Table | None
     rules: tuple[RulesVersion, ...]
 
@@ -112,13 +115,16 @@ def read_world(
     if sealed_through is not None:
         events = events.filter(events.day <= sealed_through)
     events = _without_past_a_a(events, shop)
-    found = bot_visitors(events, span).to_pyarrow()
-    browsers = _of_people(events, found)
-    known = _read_merges(shop, span, database)
+    programs = bot_visitors(events, span).to_pyarrow()
+    names = set(programs["visitor"].to_pylist())
+    events = events.filter(events.bot == "")
+    browsers = without(events, programs)
+    merged = _read_merges(shop, span, database)
+    known = {browser: owner for browser, owner in merged.items() if browser not in names}
     merges = {browser: owner.visitor for browser, owner in known.items()}
     facts = _read_facts(shop, span, database)
     facts = with_owners(facts, _read_links(shop, browsers, span, database))
-    facts = with_programs(facts, set(found["visitor"].to_pylist()))
+    facts = with_programs(facts, names)
     facts = as_persons_facts(facts, known, _first_browsers(browsers, merges, span))
     timeline = read_timeline(shop.shop_id, database=database)
     rules = governed(timeline, shop.timezone, shop.visitor_key)
@@ -131,7 +137,8 @@ def read_world(
         people=as_persons(browsers, merges),
         merges=merges,
         facts=facts,
-        programs=events.semi_join(ibis.memtable(found), "visitor") if found.num_rows else None,
+        everybody=as_persons(events, merges),
+        programs=programs,
         staff=staff_table(rules),
         rules=timeline.governing(contract.starts_on, through),
     )
@@ -181,9 +188,9 @@ def read_contamination(exposed: "Table", world: World) -> dict[dt.date, dict[int
     return found
 
 
-def _of_people(events: "Table", bots: pa.Table) -> "Table":
-    events = events.filter(events.bot == "")
-    return events.anti_join(ibis.memtable(bots), "visitor") if bots.num_rows else events
+def without(table: "Table", visitors: pa.Table) -> "Table":
+    """Return the rows of all other visitors."""
+    return table.anti_join(ibis.memtable(visitors), "visitor") if visitors.num_rows else table
 
 
 def _without_past_a_a(events: "Table", shop: Shop) -> "Table":

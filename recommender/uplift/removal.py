@@ -19,6 +19,7 @@ from recommender.shops.exclusions import Timeline
 from recommender.uplift.cuts import Visitors
 from recommender.uplift.days import Calendar, day_start, microseconds
 from recommender.uplift.facts import KEPT, REMOVALS, Facts, Removal, with_removed
+from recommender.uplift.removed import Removed
 from recommender.uplift.revenue import ARMS, Entrants
 
 if TYPE_CHECKING:
@@ -26,25 +27,6 @@ if TYPE_CHECKING:
 
 _ALWAYS_US = np.iinfo(np.int64).min
 _FOR_EVER_US = np.iinfo(np.int64).max
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """What one rule took out of one arm.
-
-    Attributes:
-        reason: A `Removal`.
-        stratum: 0 where the arm is not known.
-        arm: An `Arm`; empty for who was in none, such as an order without a visitor.
-        revenue_minor: Of the orders, as told.
-    """
-
-    reason: str
-    stratum: int
-    arm: str
-    visitors: int = 0
-    orders: int = 0
-    revenue_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from recommender.shops.exclusions import RulesVersion, rules_as_json, rules_from
 from recommender.uplift.behaviour import Behaviour
 from recommender.uplift.freezing import RULES_VERSION, FrozenDay
 from recommender.uplift.metrics import Moments, moments_as_json, moments_from_json
-from recommender.uplift.removal import Removed
+from recommender.uplift.removed import Removed
 from recommender.uplift.revenue import Excluded
 from recommender.uplift.views import View, views_as_json, views_from_json
 

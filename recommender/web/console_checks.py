@@ -13,7 +13,7 @@ from recommender.uplift import revenue
 from recommender.uplift.facts import Removal
 from recommender.uplift.freezing import FreezeReason
 from recommender.uplift.integrity import SRM_LIMIT
-from recommender.uplift.removal import Removed
+from recommender.uplift.removed import Removed
 from recommender.uplift.views import ViewKind
 from recommender.web.console_terms import money
 

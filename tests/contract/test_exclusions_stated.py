@@ -18,7 +18,7 @@ from recommender.shops.audit import read_audit, verify_audit
 from recommender.shops.change_exclusions import change_exclusions, read_timeline
 from recommender.shops.exclusions import ExclusionChange, Exclusions
 from recommender.uplift.measure import collect
-from recommender.uplift.removal import Removed
+from recommender.uplift.removed import Removed
 from recommender.uplift.stored import Measurement
 from recommender.uplift.views import ViewKind
 from shoppers import Shoppers

@@ -14,7 +14,7 @@ from recommender.events.sealing import seal_days
 from recommender.ports import EventLog
 from recommender.records import Arm, Contract, DailySum, EventItem, EventType, Shop
 from recommender.uplift.measure import collect, measure
-from recommender.uplift.removal import Removed
+from recommender.uplift.removed import Removed
 from recommender.uplift.stored import (
     Measurement,
     read_measurement,

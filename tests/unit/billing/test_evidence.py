@@ -22,7 +22,7 @@ from recommender.shops.exclusions import RulesVersion
 from recommender.shops.spreadsheet import cell_text, safe_cell
 from recommender.uplift.facts import Removal
 from recommender.uplift.freezing import FrozenDay
-from recommender.uplift.removal import Removed
+from recommender.uplift.removed import Removed
 
 MARCH = dt.date(2027, 3, 31)
 BIG = st.integers(-(10**15), 10**15)

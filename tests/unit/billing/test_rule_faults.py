@@ -9,7 +9,7 @@ import pytest
 from invoice_world import RULES, facts
 from recommender.billing.rule_faults import rule_faults
 from recommender.shops.exclusions import before_any
-from recommender.uplift.removal import Removed
+from recommender.uplift.removed import Removed
 
 GOOD = facts()
 NEXT = replace(
