@@ -86,6 +86,9 @@ def removed_p(counts: Iterable[tuple[int, Arm, int]], strata: Iterable[Stratum])
 
     Args:
         counts: Stratum, arm and visitors taken out.
+
+    Raises:
+        InconsistentError: Visitors are in a stratum that the shop never had.
     """
     shares = {stratum.stratum: stratum.treatment_share_ppm / 1_000_000 for stratum in strata}
     taken: dict[int, dict[Arm, int]] = {}
@@ -94,6 +97,8 @@ def removed_p(counts: Iterable[tuple[int, Arm, int]], strata: Iterable[Stratum])
         own[arm] += visitors
     off, variance = 0.0, 0.0
     for stratum, arms in sorted(taken.items()):
+        if stratum not in shares:
+            raise InconsistentError(f"Exposures name the unknown stratum {stratum}")
         n, share = sum(arms.values()), shares[stratum]
         off += arms[Arm.TREATMENT] - n * share
         variance += n * share * (1 - share)
