@@ -49,6 +49,8 @@ class Contract:
         licence_month_minor: Fixed fee of a full month.
         minimum_month_minor: Least that licence and success fee of a month come to together.
         vat_case: `by_country`, or the case that both sides agreed on.
+        visitor_month_cap_minor: Revenue above this, of the orders that one visitor places in one
+            month, does not count, in either arm; 0 means no cap.
     """
 
     shop_id: str
@@ -67,6 +69,7 @@ class Contract:
     licence_month_minor: int = 0
     minimum_month_minor: int = 0
     vat_case: str = "by_country"
+    visitor_month_cap_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

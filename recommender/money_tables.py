@@ -1,4 +1,4 @@
-"""Tables of invoicing: who bills whom, what an issued document says, what was paid for it.
+"""Tables of invoicing: who bills whom, for whom, what an issued document says, what was paid.
 
 Part of `recommender.tables`, which is where everybody finds them.
 """
@@ -76,4 +76,18 @@ reminders = sa.Table(
     sa.Column("written_on", sa.Date, nullable=False),
     sa.Column("open_minor", sa.BigInteger, nullable=False),
     sa.Column("interest_minor", sa.BigInteger, nullable=False),
+)
+
+# Who and what is no part of a shop's comparison; append-only, a version governs from its day on.
+exclusions = sa.Table(
+    "exclusions",
+    metadata,
+    shop_key(),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("governs_from", sa.Date, nullable=False),
+    sa.Column("stated_at", UtcInstant, nullable=False),
+    # Keyed hashes of people; see shops/exclusions.py.
+    sa.Column("staff", sa.JSON, nullable=False),
+    sa.Column("marks", sa.JSON, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
 )

@@ -6,12 +6,16 @@ from recommender.table_types import UtcInstant, metadata, shop_key
 
 
 def _link_columns() -> "list[sa.Column[str]]":
-    """What an order can be linked to a visitor by: the shop's number of it, and keyed hashes."""
+    """What an order is known by: the shop's number of it, and keyed hashes.
+
+    `marks` are the keyed hashes of what `events.order_marks` makes of it, a space between them.
+    """
     return [
         sa.Column("order_number", sa.String(120), nullable=False, server_default=""),
         sa.Column("cart_key", sa.String(64), nullable=False, server_default=""),
         sa.Column("checkout_key", sa.String(64), nullable=False, server_default=""),
         sa.Column("email_key", sa.String(64), nullable=False, server_default=""),
+        sa.Column("marks", sa.String(700), nullable=False, server_default=""),
     ]
 
 

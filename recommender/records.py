@@ -180,6 +180,8 @@ class OrderKind(StrEnum):
     ORDER = "order"
     REFUND = "refund"
     CANCEL = "cancel"
+    TEST = "test"
+    """An order that tries out the checkout; told as an order that is marked so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,8 @@ class OrderFact:
         source: Who told; a file has no authority over the shop's server.
         order_number: The order's number as people read it, where it differs from its id.
         cart_key: Keyed hash of the cart's token; so `checkout_key` and `email_key`.
+        marks: Keyed hashes of what else is known of the order, a space between them; see
+            `events.order_marks`.
     """
 
     shop_id: str
@@ -218,6 +222,7 @@ class OrderFact:
     cart_key: str = ""
     checkout_key: str = ""
     email_key: str = ""
+    marks: str = ""
 
 
 @dataclass(frozen=True, slots=True)

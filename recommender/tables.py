@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from recommender.money_tables import (
     buyers,
+    exclusions,
     invoice_details,
     legal_entities,
     payments,
@@ -39,6 +40,7 @@ __all__ = [
     "UtcInstant",
     "buyers",
     "erasures",
+    "exclusions",
     "insert_ignore",
     "invoice_details",
     "legal_entities",
@@ -161,6 +163,7 @@ contracts = sa.Table(
     sa.Column("licence_month_minor", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("minimum_month_minor", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("vat_case", sa.String(20), nullable=False, server_default="by_country"),
+    sa.Column("visitor_month_cap_minor", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 users = sa.Table(

@@ -6,13 +6,15 @@ from typing import Any
 
 from money_world import BUYER, STRATUM, contract, evidence, shop_month
 from recommender.billing.einvoice import with_einvoice
-from recommender.billing.evidence import Billed, Evidence, SealedRevision
+from recommender.billing.evidence import Billed, Evidence, LedgerEnd, SealedRevision
 from recommender.billing.invoice import InvoiceDocument, Reference, draft_invoice
 from recommender.billing.months import Month
 from recommender.billing.pricing import price
 from recommender.billing.statement import build_statement
 from recommender.billing.vendor import VENDOR, Buyer, LegalEntity
 from recommender.records import RateTier, Shop
+from recommender.shops.exclusions import RulesVersion, before_any, content_sha256
+from recommender.uplift.removed import Removed
 
 GERMAN = replace(
     BUYER, name="Laden GmbH", country="DE", city="Berlin", siren="", vat_number="DE136695976"
@@ -23,6 +25,9 @@ KUWAITI = replace(BRITISH, name="Souq WLL", country="KW", city="Kuwait")
 REFERENCES = (
     Reference("2026-000007", dt.date(2026, 12, 3)),
     Reference("2026-000009", dt.date(2026, 12, 4)),
+)
+RULES = RulesVersion(
+    1, dt.date(2027, 1, 4), dt.datetime(2027, 1, 3, 21, tzinfo=dt.UTC), content_sha256(["k"], [])
 )
 TIERS = (RateTier(200_000, 500),)
 
@@ -41,6 +46,13 @@ def facts(
             last_click_minor=900_000,
         ),
         sealed=(SealedRevision(dt.date(2027, 1, 1), 1, 1_000, "a" * 64),),
+        rules=(before_any().told, RULES),
+        removed=(
+            Removed("program", 1, "control", 40, 2, 9_900),
+            Removed("program", 1, "treatment", 44, 1, 5_000),
+            Removed("test", 0, "", 0, 3, 100),
+        ),
+        ledger=LedgerEnd(12, "c" * 64),
     )
 
 

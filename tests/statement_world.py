@@ -14,17 +14,19 @@ from werkzeug.serving import make_server
 from money_world import CONTRACT
 from recommender import tables
 from recommender.billing.archive import read_billed
-from recommender.billing.evidence import Evidence, SealedRevision
+from recommender.billing.evidence import Evidence, LedgerEnd, SealedRevision
 from recommender.billing.months import Month, month_of, months_between
 from recommender.billing.pricing import price
 from recommender.billing.shown import shown_beside
 from recommender.billing.statement import build_statement, canonical_json, sha256
 from recommender.bootstrap import Services
 from recommender.records import Arm, Contract, DailySum, Shop
+from recommender.shops.exclusions import RulesVersion, before_any, content_sha256
 from recommender.shops.registry import add_contract
 from recommender.uplift.behaviour import Behaviour
 from recommender.uplift.estimate import total_strata
 from recommender.uplift.metrics import Moments, Pair
+from recommender.uplift.removed import Removed
 from recommender.uplift.revenue import Excluded
 from recommender.uplift.stored import Measurement, store_measurement
 from recommender.uplift.views import TRAILING_DAYS, View, ViewKind
@@ -121,7 +123,22 @@ def measurement(sums: list[DailySum]) -> Measurement:
         views=tuple(_views(sums)),
         moments=tuple(_moments(sums)),
         on_several_browsers=40,
+        removed=(
+            Removed("program", 1, "control", 31, 2, 9_900),
+            Removed("program", 1, "treatment", 27, 1, 5_000),
+            Removed("staff", 0, "", 0, 1, 2_500),
+            Removed("staff", 1, "treatment", 3, 4, 31_000),
+        ),
+        rules=(before_any().told, STATED),
     )
+
+
+STATED = RulesVersion(
+    1,
+    dt.date(2026, 2, 11),
+    dt.datetime(2026, 2, 10, 9, tzinfo=dt.UTC),
+    content_sha256(["k"], ["tag:team"]),
+)
 
 
 def _views(sums: list[DailySum]) -> Iterator[View]:
@@ -183,6 +200,9 @@ def close(
                 SealedRevision(day, 1, 5_000, f"{number:064x}")
                 for number, day in enumerate(sorted({row.day for row in until}))
             ),
+            rules=measured.rules,
+            removed=measured.removed,
+            ledger=LedgerEnd(month.index % 100, "e" * 64),
         )
         body = build_statement(
             shop,

@@ -49,8 +49,15 @@ def invoice_view(document: InvoiceDocument) -> dict[str, Any]:
             (t("evidence-hash"), statement["evidence_sha256"]),
             (t("xml-hash"), sha256(document.xml)),
             (t("salt"), ", ".join(stratum["salt"] for stratum in statement["strata"])),
+            *_ledger(statement, t),
         ),
     }
+
+
+def _ledger(statement: dict[str, Any], t: Any) -> Iterator[tuple[str, str]]:
+    if "ledger" in statement:
+        end = statement["ledger"]
+        yield t("ledger-end", sequence=str(end["sequence"])), end["entry_hash"]
 
 
 def _day(text: str, language: str) -> str:

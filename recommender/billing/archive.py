@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from recommender import tables
+from recommender.billing.bill_lines import whole_steps
 from recommender.billing.evidence import Billed
 from recommender.billing.months import parse_month
 from recommender.billing.terms import Term
@@ -124,7 +125,9 @@ def carried_into(connection: sa.Connection, term: Term) -> int:
         .order_by(rows.month.desc())
         .limit(1)
     )
-    return 0 if body is None else int(body["bill"]["left_minor"])
+    if body is None:
+        return 0
+    return whole_steps(int(body["bill"]["left_minor"]), term.contract.currency)
 
 
 def read_invoice_numbers(

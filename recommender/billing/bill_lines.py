@@ -1,7 +1,8 @@
 """What an amount consists of, line by line: fees by tier, what was billed, fixed fees. Pure.
 
 Lines carry numbers, never words, so that a page or an invoice says them in its reader's language.
-The lines of a bill add up to its amount, exactly.
+The lines of a bill add up to its amount, exactly. Each is a whole number of the steps in which an
+invoice can state its currency.
 """
 
 import calendar
@@ -13,6 +14,7 @@ from enum import StrEnum
 
 from recommender.billing.months import Month
 from recommender.records import Contract
+from recommender.shops.money import billing_step
 
 
 class LineKind(StrEnum):
@@ -42,8 +44,17 @@ class BillLine:
 
 
 def fee(contract: Contract, value_minor: int) -> int:
-    """Return the vendor's share of an incremental revenue, rounded down, never negative."""
+    """Return the vendor's share of an incremental revenue, rounded down, never negative.
+
+    Rounded to what an invoice can state, in each tier: in the shop's favour.
+    """
     return sum(line.amount_minor for line in fee_tiers(contract, value_minor))
+
+
+def whole_steps(minor: int, currency: str) -> int:
+    """Return an amount rounded down to what an invoice can state."""
+    step = billing_step(currency)
+    return minor // step * step
 
 
 def fee_tiers(contract: Contract, value_minor: int) -> Iterator[BillLine]:
@@ -58,7 +69,7 @@ def fee_tiers(contract: Contract, value_minor: int) -> Iterator[BillLine]:
         if within > 0:
             yield BillLine(
                 LineKind.SUCCESS_TIER,
-                within * rate_bps // 10_000,
+                whole_steps(within * rate_bps // 10_000, contract.currency),
                 {"from_minor": start, "value_minor": within, "rate_bps": rate_bps},
             )
 
@@ -90,8 +101,9 @@ def fixed_lines(contract: Contract, month: Month, *, success_minor: int) -> list
     """
     days = governed_days(contract.starts_on, month)
     of_days = calendar.monthrange(month.year, month.number)[1]
-    licence_minor = contract.licence_month_minor * days // of_days
-    minimum_minor = contract.minimum_month_minor * days // of_days
+    currency = contract.currency
+    licence_minor = whole_steps(contract.licence_month_minor * days // of_days, currency)
+    minimum_minor = whole_steps(contract.minimum_month_minor * days // of_days, currency)
     missing_minor = max(0, minimum_minor - licence_minor - max(0, success_minor))
     lines: Sequence[BillLine] = (
         BillLine(

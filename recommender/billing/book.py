@@ -4,11 +4,12 @@
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
 from recommender import tables
+from recommender.billing.evidence import LedgerEnd
 from recommender.billing.ledger import Posting, check_balance
 from recommender.errors import InconsistentError
 from recommender.shops import chain
@@ -64,14 +65,28 @@ def book(
     connection.execute(tables.postings.insert(), rows)
 
 
-def verify_ledger(*, database: sa.Engine) -> int:
+def ledger_end(connection: sa.Connection) -> LedgerEnd:
+    """Return the last transaction booked; the chain's end stays locked until the database's ends.
+
+    So no transaction comes between a document that names it and the document's own.
+    """
+    end = tables.ledger_end.c
+    query = sa.select(end.sequence, end.entry_hash).with_for_update()
+    return LedgerEnd(*connection.execute(query).one())
+
+
+def verify_ledger(*, database: sa.Engine, ends: Collection[LedgerEnd] = ()) -> int:
     """Recompute the chain, each transaction's balance and its postings; return how many there are.
+
+    Args:
+        ends: What invoices say of the ledger as it was when they were issued.
 
     Raises:
         InconsistentError: `ledger-broken`, names the first transaction that was changed, is missing
-            or was never sealed; `unbalanced`, one does not add up.
+            or was never sealed, or is not what an invoice says; `unbalanced`, one does not add up.
     """
     count = 0
+    printed = {(end.sequence, end.entry_hash) for end in ends} - {(0, chain.FIRST_HASH)}
     with all_shops(), database.connect() as connection:
         posted = _posted(connection)
         rows = chain.sealed_rows(
@@ -83,7 +98,14 @@ def verify_ledger(*, database: sa.Engine) -> int:
                 raise _broken(row.transaction_id)
             if sum(sealed.values()):
                 raise InconsistentError(f"{row.transaction_id} is unbalanced", code="unbalanced")
+            printed.discard((row.sequence, row.entry_hash))
             count += 1
+    if printed:
+        sequence, digest = min(printed)
+        raise InconsistentError(
+            f"Transaction {sequence} of the ledger is not the one that an invoice names ({digest})",
+            code="ledger-broken",
+        )
     if posted:
         raise _broken(min(posted)[1])
     return count

@@ -14,7 +14,7 @@ from lxml import etree
 from recommender.billing.invoice import InvoiceDocument, InvoiceKind, Line, Reference
 from recommender.billing.vendor import Party
 from recommender.errors import InconsistentError
-from recommender.shops.money import format_minor
+from recommender.shops.money import billing_step, exponent, format_minor
 
 EINVOICE_NAME = "factur-x.xml"
 _GUIDELINE = "urn:cen.eu:en16931:2017"
@@ -140,11 +140,11 @@ def _transaction(document: InvoiceDocument) -> list[_Node]:
 def _line(document: InvoiceDocument, place: int, line: Line) -> list[_Node]:
     """Return a line: a price is never negative, so what is taken off has quantity −1."""
     minor = line.amount_minor * document.sign
-    price = format_minor(abs(minor), document.currency)
+    price = _stated(abs(minor), document.currency)
     vat: list[_Node] = [("ram:TypeCode", "VAT"), ("ram:CategoryCode", document.vat.category)]
     if document.vat.category != "O":
         vat.append(("ram:RateApplicablePercent", _percent(document)))
-    total: _Node = ("ram:LineTotalAmount", format_minor(minor, document.currency))  # BT-131
+    total: _Node = ("ram:LineTotalAmount", _stated(minor, document.currency))  # BT-131
     settled: list[_Node] = [
         ("ram:ApplicableTradeTax", vat),
         ("ram:SpecifiedTradeSettlementLineMonetarySummation", [total]),
@@ -280,7 +280,22 @@ def _vat(document: InvoiceDocument) -> list[_Node]:
 
 
 def _printed(document: InvoiceDocument, minor: int) -> str:
-    return format_minor(minor * document.sign, document.currency)
+    return _stated(minor * document.sign, document.currency)
+
+
+def _stated(minor: int, currency: str) -> str:
+    """Write an amount with two decimals at most.
+
+    Raises:
+        InconsistentError: `bad-einvoice`, it has more; bills are made such that none has.
+    """
+    if minor % billing_step(currency):
+        raise InconsistentError(
+            f"{format_minor(minor, currency)} {currency} has more than two decimals",
+            code="bad-einvoice",
+        )
+    text = format_minor(minor, currency)
+    return text[: len(text) - max(0, exponent(currency) - 2)]
 
 
 def _totals(document: InvoiceDocument) -> list[_Node]:
@@ -290,7 +305,7 @@ def _totals(document: InvoiceDocument) -> list[_Node]:
     books = document.seller.currency
     if document.currency != books:
         # A draft in another currency than the books' carries no VAT: 0 needs no exchange rate.
-        none = format_minor(0, books)
+        none = _stated(0, books)
         taxes.append(("ram:TaxTotalAmount", none, {"currencyID": books}))  # BT-111
     return [
         ("ram:LineTotalAmount", net),  # BT-106

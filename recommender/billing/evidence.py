@@ -15,8 +15,10 @@ from typing import Any
 from recommender.billing.months import Month, month_of, parse_month
 from recommender.errors import InvalidInputError
 from recommender.records import Arm, Contract, DailySum, RateTier, Stratum
+from recommender.shops.exclusions import RulesVersion, rules_from_json
 from recommender.shops.spreadsheet import cell_text, safe_cell
 from recommender.uplift.freezing import FrozenDay
+from recommender.uplift.removed import Removed
 
 SCHEMA = 2
 FIRST_SCHEMA = 1
@@ -43,6 +45,14 @@ class SealedRevision:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerEnd:
+    """The last transaction of the vendor's books before a statement; see shops/chain.py."""
+
+    sequence: int
+    entry_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """The facts of a bill.
 
@@ -55,6 +65,10 @@ class Evidence:
         frozen: Days that count in neither arm, with the rule that says so.
         ends_on: Last day of this contract version; None while no later version is agreed.
         carried_minor: Success fee that the version before left open.
+        rules: Versions of the shop's exclusions that govern a day of it; none in statements of
+            before there were any. So `removed` and `ledger`.
+        removed: What the exclusions took out of both arms.
+        ledger: The end of the vendor's books; None in a preview.
         schema: How it is written down; an earlier one is read and priced as it was then.
     """
 
@@ -70,6 +84,9 @@ class Evidence:
     frozen: tuple[FrozenDay, ...] = ()
     ends_on: dt.date | None = None
     carried_minor: int = 0
+    rules: tuple[RulesVersion, ...] = ()
+    removed: tuple[Removed, ...] = ()
+    ledger: LedgerEnd | None = None
     schema: int = SCHEMA
 
     @property
@@ -80,13 +97,15 @@ class Evidence:
 
 _SUM_FIELDS = tuple(field.name for field in dataclasses.fields(DailySum))
 _FIRST_SUM_FIELDS = _SUM_FIELDS[: _SUM_FIELDS.index("revenue_squares") + 1]
-_LISTED = {"stratum", "billed", "sealed", "frozen", "tier"}
+_LISTED = {"stratum", "billed", "sealed", "frozen", "tier", "rules", "removed", "ledger"}
 _FIRST_FACTS = ("shop_id", "timezone", "through", "last_click_minor")
 FIRST_TERMS = (
     "shop_id", "version", "starts_on", "rate_bps", "policy", "cap_month_bps", "cap_year_minor",
     "order_cap_minor", "alpha_ppm", "n_star", "currency",
 )  # fmt: skip
 """Terms of a contract that the first release knew."""
+LATER_TERMS = {"visitor_month_cap_minor": 0}
+"""Terms that are written down only where they are agreed, with what they are elsewhere."""
 
 
 def write_evidence(evidence: Evidence) -> bytes:
@@ -123,8 +142,9 @@ def _terms(evidence: Evidence) -> Iterator[list[Any]]:
     yield ["ends_on", evidence.ends_on or ""]
     yield ["carried_minor", evidence.carried_minor]
     for field in dataclasses.fields(Contract):
-        if field.name != "tiers":
-            yield [f"contract.{field.name}", getattr(evidence.contract, field.name)]
+        value = getattr(evidence.contract, field.name)
+        if field.name != "tiers" and value != LATER_TERMS.get(field.name):
+            yield [f"contract.{field.name}", value]
     for tier in evidence.contract.tiers:
         yield ["tier", tier.from_minor, tier.rate_bps]
     for stratum in evidence.strata:
@@ -132,6 +152,13 @@ def _terms(evidence: Evidence) -> Iterator[list[Any]]:
     yield from _billed_lines(evidence)
     for frozen in evidence.frozen:
         yield ["frozen", frozen.day, str(frozen.reason), frozen.detail]
+    for told in evidence.rules:
+        since = told.governs_from or "", told.stated_at.isoformat() if told.stated_at else ""
+        yield ["rules", told.version, *since, told.sha256]
+    for removed in evidence.removed:
+        yield ["removed", *dataclasses.astuple(removed)]
+    if evidence.ledger is not None:
+        yield ["ledger", evidence.ledger.sequence, evidence.ledger.entry_hash]
     yield from _sealed_lines(evidence)
 
 
@@ -209,8 +236,18 @@ def _evidence(schema: int, terms: list[list[str]], table: Iterable[dict[str, str
         ),
         ends_on=dt.date.fromisoformat(ends_on) if ends_on else None,
         carried_minor=int(named.get("carried_minor", 0)),
+        rules=tuple(_rules(row) for row in listed["rules"]),
+        removed=tuple(
+            Removed(row[0], int(row[1]), row[2], *map(int, row[3:])) for row in listed["removed"]
+        ),
+        ledger=next((LedgerEnd(int(row[0]), row[1]) for row in listed["ledger"]), None),
         schema=schema,
     )
+
+
+def _rules(row: Sequence[str]) -> RulesVersion:
+    names = ("version", "governs_from", "stated_at", "sha256")
+    return rules_from_json(dict(zip(names, row, strict=True)))
 
 
 def _instant(text: str) -> dt.datetime:
@@ -221,6 +258,8 @@ def _contract(schema: int, named: dict[str, str], tiers: list[list[str]]) -> Con
     values: dict[str, Any] = {"tiers": tuple(RateTier(int(row[0]), int(row[1])) for row in tiers)}
     for field in dataclasses.fields(Contract):
         if field.name in values or (schema == FIRST_SCHEMA and field.name not in FIRST_TERMS):
+            continue
+        if field.name in LATER_TERMS and f"contract.{field.name}" not in named:
             continue
         text = named[f"contract.{field.name}"]
         values[field.name] = (

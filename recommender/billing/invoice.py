@@ -17,6 +17,7 @@ from recommender.billing.statement import canonical_json, sha256
 from recommender.billing.vendor import Buyer, LegalEntity, Vat, vat_for
 from recommender.errors import InconsistentError, InvalidInputError
 from recommender.records import Shop
+from recommender.shops.money import billing_step
 
 
 class InvoiceKind(StrEnum):
@@ -158,7 +159,7 @@ def draft_invoice(
         lines=lines,
         net_minor=net_minor,
         vat=vat,
-        vat_minor=vat_amount(net_minor, vat.rate_bps),
+        vat_minor=vat_amount(net_minor, vat.rate_bps, contract.currency),
         references=references if net_minor < 0 else (),
         sentence=wording.result_sentence(estimate, contract, evidence.strata, language),
         explanation=wording.explanation(Reason(statement["bill"]["reason"]), language),
@@ -203,7 +204,8 @@ def invoice_lines(statement: Mapping[str, Any], language: str) -> tuple[Line, ..
     return tuple(Line(text(line), line["amount_minor"]) for line in statement["bill"]["lines"])
 
 
-def vat_amount(net_minor: int, rate_bps: int) -> int:
-    """Return the VAT in minor units, half a unit rounded away from 0."""
-    size = (abs(net_minor) * rate_bps + 5_000) // 10_000
+def vat_amount(net_minor: int, rate_bps: int, currency: str) -> int:
+    """Return the VAT in minor units, half of what an invoice can state rounded away from 0."""
+    step = billing_step(currency)
+    size = (abs(net_minor) * rate_bps + 5_000 * step) // (10_000 * step) * step
     return size if net_minor >= 0 else -size

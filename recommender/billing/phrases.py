@@ -121,6 +121,7 @@ ENGLISH = {
     "statement-hash": "Statement SHA-256",
     "evidence-hash": "Evidence SHA-256",
     "xml-hash": "E-invoice SHA-256",
+    "ledger-end": "Books before it, entry {sequence}",
     "salt": "Assignment salt",
     "pay-to": "Please pay to {iban} (BIC {bic}), quoting {number}.",
     "late": "Late payment: interest of {rate} a year from the day after the due date, without "
@@ -201,6 +202,7 @@ FRENCH = {
     "statement-hash": "SHA-256 du relevé",
     "evidence-hash": "SHA-256 des preuves",
     "xml-hash": "SHA-256 du XML",
+    "ledger-end": "Journal avant elle, écriture {sequence}",
     "salt": "Sel d’affectation",
     "pay-to": "À régler sur {iban} (BIC {bic}), en indiquant {number}.",
     "late": "En cas de retard de paiement : pénalités au taux annuel de {rate}, exigibles sans "

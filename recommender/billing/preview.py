@@ -59,5 +59,7 @@ def preview(shop: Shop, *, database: sa.Engine, now: dt.datetime) -> Preview | N
         frozen=measured.frozen,
         ends_on=term.ends_on,
         carried_minor=carried_minor,
+        rules=measured.rules,
+        removed=measured.removed,
     )
     return Preview(evidence=evidence, bill=price(evidence), measured=measured)

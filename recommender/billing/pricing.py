@@ -8,7 +8,8 @@ the midpoint of estimate and lower bound (the bound never below 0). Settled year
 
 Rounding, always in the shop's favour: the incremental revenue is rounded down and the margin of
 its interval up to whole minor units (the only place where a statistic becomes money), and the fee
-of each tier is rounded down.
+of each tier is rounded down; caps and fixed fees too. Where a currency has three decimals, fees are
+rounded down to two: an invoice of EN 16931 has no more.
 """
 
 import datetime as dt
@@ -18,7 +19,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from recommender.billing.bill_lines import BillLine, fee, fee_tiers, fixed_lines, success_lines
+from recommender.billing.bill_lines import (
+    BillLine,
+    fee,
+    fee_tiers,
+    fixed_lines,
+    success_lines,
+    whole_steps,
+)
 from recommender.billing.evidence import FIRST_SCHEMA, Billed, Evidence
 from recommender.billing.months import Month, month_of, months_between
 from recommender.records import Arm, Contract, DailySum, Phase
@@ -249,7 +257,7 @@ def _cap(
             if at <= month and _contract_month(contract, at) // 12 == year
         )
         caps.append(max(0, of_year) * contract.cap_year_bps // 10_000 - billed_minor)
-    return max(0, min(caps))
+    return max(0, whole_steps(min(caps), contract.currency))
 
 
 def _contract_month(contract: Contract, month: Month) -> int:

@@ -16,7 +16,7 @@ from recommender.billing.archive import (
     read_billed,
     read_settlement,
 )
-from recommender.billing.book import book
+from recommender.billing.book import book, ledger_end
 from recommender.billing.evidence import Evidence, SealedRevision
 from recommender.billing.invoice import InvoiceDocument
 from recommender.billing.issue import draft_document, series_of, store_details
@@ -197,7 +197,7 @@ def _evidence(
     measured: Measurement,
     sealed: tuple[SealedRevision, ...],
 ) -> Evidence:
-    used = {row.stratum for row in measured.sums}
+    used = {row.stratum for row in measured.sums} | {one.stratum for one in measured.removed}
     strata = tuple(stratum for stratum in shop.strata if stratum.stratum in used)
     return Evidence(
         shop_id=shop.shop_id,
@@ -212,6 +212,9 @@ def _evidence(
         frozen=measured.frozen,
         ends_on=term.ends_on,
         carried_minor=carried_into(connection, term),
+        rules=measured.rules,
+        removed=measured.removed,
+        ledger=ledger_end(connection),
     )
 
 

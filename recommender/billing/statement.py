@@ -16,8 +16,10 @@ from typing import Any
 from recommender.billing.evidence import (
     FIRST_SCHEMA,
     FIRST_TERMS,
+    LATER_TERMS,
     Billed,
     Evidence,
+    LedgerEnd,
     SealedRevision,
     write_evidence,
 )
@@ -25,8 +27,11 @@ from recommender.billing.months import parse_month
 from recommender.billing.pricing import Bill
 from recommender.billing.wording import REASONS, result_sentence
 from recommender.records import Arm, Contract, DailySum, RateTier, Shop, Stratum
+from recommender.shops.exclusions import rules_as_json, rules_from_json
 from recommender.uplift.estimate import Estimate, Interval
 from recommender.uplift.freezing import FrozenDay
+from recommender.uplift.integrity import removed_p
+from recommender.uplift.removed import Removed
 from recommender.uplift.revenue import Excluded
 
 ASSUMPTIONS = (
@@ -36,6 +41,7 @@ ASSUMPTIONS = (
     "The contract's order cap limits what one order counts, in both groups.",
     "An order counts when it was placed at or after the visitor's first exposure.",
     "On the days listed as frozen nobody and nothing counts, in neither group.",
+    "Programs, staff and tests are taken out of both groups, by rules stated before the day.",
     "Stretches in which nobody was shown anything (A/A) are never billed.",
     "Groups are compared within each stratum, by an asymptotic confidence sequence.",
     "What visitors spent before their first exposure is allowed for (CUPED), θ from both groups.",
@@ -96,7 +102,7 @@ def _facts(evidence: Evidence) -> dict[str, Any]:
         "through": evidence.through.isoformat(),
         "currency": evidence.contract.currency,
         "timezone": evidence.timezone,
-        "contract": asdict(evidence.contract)
+        "contract": _without(asdict(evidence.contract), _not_agreed(evidence.contract))
         | {
             "starts_on": evidence.contract.starts_on.isoformat(),
             "tiers": [asdict(tier) for tier in evidence.contract.tiers],
@@ -119,6 +125,8 @@ def _facts(evidence: Evidence) -> dict[str, Any]:
         "carried_minor": evidence.carried_minor,
         "last_click_revenue_minor": evidence.last_click_minor,
         **_sealed_days(evidence),
+        **_exclusions(evidence),
+        **({} if evidence.ledger is None else {"ledger": asdict(evidence.ledger)}),
     }
 
 
@@ -190,6 +198,33 @@ def _sealed_days(evidence: Evidence) -> dict[str, Any]:
     return {"sealed_days": days} if days else {}
 
 
+def _exclusions(evidence: Evidence) -> dict[str, Any]:
+    """Return rules, what they took out, and whether it came alike from both arms."""
+    if not evidence.rules:
+        return {}
+    reasons = sorted({one.reason for one in evidence.removed if one.arm and one.visitors})
+    return {
+        "exclusion_rules": [rules_as_json(told) for told in evidence.rules],
+        "removed": [asdict(one) for one in evidence.removed],
+        "removed_split": [
+            {"reason": reason, "p_ppm": _ppm(_removed_p(reason, evidence))} for reason in reasons
+        ],
+    }
+
+
+def _removed_p(reason: str, evidence: Evidence) -> float:
+    counts = (
+        (one.stratum, Arm(one.arm), one.visitors)
+        for one in evidence.removed
+        if one.reason == reason and one.arm
+    )
+    return removed_p(counts, evidence.strata)
+
+
+def _not_agreed(contract: Contract) -> set[str]:
+    return {name for name, value in LATER_TERMS.items() if getattr(contract, name) == value}
+
+
 def evidence_of(body: Mapping[str, Any]) -> Evidence:
     """Return the evidence that a statement was made from, of this release or an earlier one."""
     ends_on = body["contract"].get("ends_on")
@@ -218,6 +253,9 @@ def evidence_of(body: Mapping[str, Any]) -> Evidence:
         ),
         ends_on=dt.date.fromisoformat(ends_on) if ends_on else None,
         carried_minor=body.get("carried_minor", 0),
+        rules=tuple(rules_from_json(told) for told in body.get("exclusion_rules", [])),
+        removed=tuple(Removed(**one) for one in body.get("removed", [])),
+        ledger=LedgerEnd(**body["ledger"]) if "ledger" in body else None,
         schema=body["schema"],
     )
 

@@ -5,7 +5,7 @@ Knows no database and no shop: what it says holds for whoever has the file.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,11 @@ from recommender.billing.differences import (
     sentence,
 )
 from recommender.billing.einvoice import EINVOICE_NAME
-from recommender.billing.evidence import FIRST_SCHEMA, Evidence, read_evidence
+from recommender.billing.evidence import FIRST_SCHEMA, Evidence, LedgerEnd, read_evidence
 from recommender.billing.invoice import vat_amount
 from recommender.billing.invoice_file import InvoiceFile, open_invoice
 from recommender.billing.pricing import price
+from recommender.billing.rule_faults import rule_faults
 from recommender.billing.statement import canonical_json, figures, sha256
 from recommender.billing.vendor import VENDOR, vat_for
 from recommender.billing.verify_einvoice import check_einvoice
@@ -34,7 +35,10 @@ PROVES = (
 )
 DOES_NOT_PROVE = (
     "That the daily sums are what happened in the shop: compare visitors, orders and revenue with "
-    "the shop's own records. Nor who made the file: it carries no signature, so compare its number "
+    "the shop's own records. Nor that what was taken out of both arms was staff, tests or "
+    "programs: the file holds counts of it, and the hash of the lists that the console shows. Nor "
+    "that the vendor's books still hold the transaction named: there, `recommender ledger verify` "
+    "with this file tells. Nor who made the file: it carries no signature, so compare its number "
     "and hashes with what the vendor's console shows."
 )
 
@@ -54,12 +58,14 @@ class Verification:
 
     Attributes:
         due_minor: Amount without VAT, recomputed from the evidence.
+        ledger: The vendor's books before it; None in what earlier releases issued.
     """
 
     month: str
     due_minor: int
     currency: str
     checks: tuple[Check, ...]
+    ledger: LedgerEnd | None = None
 
     @property
     def passed(self) -> bool:
@@ -82,7 +88,7 @@ def verify_invoice(data: bytes) -> Verification:
     if statement.get("schema") != FIRST_SCHEMA and EINVOICE_NAME not in file.attachments:
         raise _removed([EINVOICE_NAME])
     first = (_check_evidence(file, statement), _check_statement(file, statement))
-    evidence, recomputed = _recompute(file.attachments[EVIDENCE_NAME], first[0])
+    evidence, recomputed, faults = _recompute(file.attachments[EVIDENCE_NAME], first[0])
     return Verification(
         month=recomputed["month"],
         due_minor=recomputed["bill"]["due_minor"],
@@ -90,9 +96,29 @@ def verify_invoice(data: bytes) -> Verification:
         checks=(
             *first,
             _check_figures(recomputed, statement),
+            *_check_rules(evidence, faults),
+            *_check_ledger(file, evidence),
             *_check_document(file, evidence, recomputed, statement),
         ),
+        ledger=evidence.ledger,
     )
+
+
+def read_ledger_end(data: bytes) -> LedgerEnd:
+    """Return what an issued invoice says of the vendor's books before it.
+
+    Raises:
+        InvalidInputError: As of `verify_invoice`; or the invoice was issued before they did
+            (`no-ledger-end`), or does not verify (`bad-evidence`).
+    """
+    verified = verify_invoice(data)
+    if not verified.passed:
+        raise InvalidInputError("The invoice does not verify", code="bad-evidence")
+    if verified.ledger is None:
+        raise InvalidInputError(
+            "The invoice is of a release that did not print the books' end", code="no-ledger-end"
+        )
+    return verified.ledger
 
 
 def _removed(names: list[str]) -> InvalidInputError:
@@ -115,10 +141,12 @@ def _statement(data: bytes) -> dict[str, Any]:
     return statement
 
 
-def _recompute(evidence_csv: bytes, check: Check) -> tuple[Evidence, dict[str, Any]]:
+def _recompute(evidence_csv: bytes, check: Check) -> tuple[Evidence, dict[str, Any], list[str]]:
+    """Return the evidence, the figures that follow from it, and faults of its exclusions."""
     try:
         evidence = read_evidence(evidence_csv)
-        return evidence, figures(evidence, price(evidence))
+        faults = list(rule_faults(evidence)) if evidence.rules else []
+        return evidence, figures(evidence, price(evidence)), faults
     except (RecommenderError, ValueError, LookupError, TypeError, ArithmeticError) as error:
         raise InvalidInputError(
             f"Nothing can be recomputed: {error}. {check.detail}", code="bad-evidence"
@@ -151,6 +179,31 @@ def _check_figures(recomputed: dict[str, Any], statement: dict[str, Any]) -> Che
     )
 
 
+def _check_rules(evidence: Evidence, faults: Sequence[str]) -> Iterator[Check]:
+    """Check that who was taken out was so by rules stated before the days they govern."""
+    if not evidence.rules:
+        return
+    versions = ", ".join(str(told.version) for told in evidence.rules)
+    people = sum(one.visitors for one in evidence.removed)
+    orders = sum(one.orders for one in evidence.removed)
+    held = (
+        f"{people} visitors and {orders} orders taken out by version {versions} of the exclusions, "
+        "each stated before the first day it governs"
+    )
+    yield Check("exclusions", not faults, "; ".join(faults) or held)
+
+
+def _check_ledger(file: InvoiceFile, evidence: Evidence) -> Iterator[Check]:
+    if evidence.ledger is not None:
+        sequence, digest = evidence.ledger.sequence, evidence.ledger.entry_hash
+        yield Check(
+            "ledger",
+            file.prints(digest),
+            f"transaction {sequence} of the vendor's books was {digest} when this was issued; it "
+            "must be printed on the invoice",
+        )
+
+
 def _check_document(
     file: InvoiceFile, evidence: Evidence, recomputed: dict[str, Any], statement: dict[str, Any]
 ) -> Iterator[Check]:
@@ -167,8 +220,8 @@ def _check_first_amounts(
     """Check a page of the first release, which had one seller and no e-invoice."""
     net_minor = recomputed["bill"]["due_minor"]
     country = str(statement["shop"].get("country"))
-    vat_minor = vat_amount(net_minor, vat_for(country, VENDOR).rate_bps)
     currency = evidence.contract.currency
+    vat_minor = vat_amount(net_minor, vat_for(country, VENDOR).rate_bps, currency)
     wanted = [amount(minor, currency) for minor in (net_minor, vat_minor, net_minor + vat_minor)]
     absent = [words for words in wanted if not _is_printed(words, file.text)]
     return Check(

@@ -64,10 +64,11 @@ def _totals(stated: EInvoice) -> list[str]:
 
 
 def _amount_faults(stated: EInvoice, due_minor: int) -> Iterator[str]:
+    vat_minor = vat_amount(stated.net_minor, stated.vat_rate_bps, stated.currency)
     comparisons = (
         ("net amount", stated.net_minor * stated.sign, due_minor),
         ("sum of the lines", sum(stated.lines_minor), stated.net_minor),
-        ("VAT", stated.vat_minor, vat_amount(stated.net_minor, stated.vat_rate_bps)),
+        ("VAT", stated.vat_minor, vat_minor),
         ("total", stated.gross_minor, stated.net_minor + stated.vat_minor),
     )
     for name, told, wanted in comparisons:

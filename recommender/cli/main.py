@@ -27,6 +27,7 @@ _COMMANDS = {
     "evaluate": "recommender.cli.evaluate_commands:evaluate",
     "artifact": "recommender.cli.artifact_commands:artifact",
     "rules": "recommender.cli.rules_commands:rules",
+    "exclusions": "recommender.cli.exclusion_commands:exclusions",
     "plan": "recommender.cli.plan_commands:plan",
     "design": "recommender.cli.plan_commands:design",
     "measure": "recommender.cli.money_commands:measure",

@@ -67,6 +67,12 @@ def list_shops(as_json: bool) -> None:
 @click.option("--cap-year", default="0", show_default=True, help="Amount; 0 means none.")
 @click.option("--cap-year-share", default=0.0, help="Share of a year's treated revenue; 0: none.")
 @click.option("--order-cap", default="0", show_default=True, help="Amount; 0 means none.")
+@click.option(
+    "--visitor-month-cap",
+    default="0",
+    show_default=True,
+    help="Amount that one visitor's orders of a month count at most; 0 means none.",
+)
 @click.option("--tier", "tiers", multiple=True, metavar="FROM=RATE", help="Rate above an amount.")
 @click.option("--licence", default="0", show_default=True, help="Fixed fee of a month.")
 @click.option("--minimum", default="0", show_default=True, help="Least a month costs.")
@@ -98,6 +104,7 @@ def contract(
             licence_month_minor=parse_minor(terms["licence"], currency),
             minimum_month_minor=parse_minor(terms["minimum"], currency),
             vat_case=terms["vat_case"],
+            visitor_month_cap_minor=parse_minor(terms["visitor_month_cap"], currency),
         ),
         database=services.database,
     )

@@ -8,6 +8,7 @@ creation, an old state after a newer one: the result depends on the set of state
 from collections.abc import Iterable
 from dataclasses import replace
 
+from recommender.events.order_marks import is_test
 from recommender.records import OrderFact, OrderKind, Source
 
 IMPORTED_REVISION = -1
@@ -16,6 +17,8 @@ IMPORTED_REVISION = -1
 
 def fold_order(facts: Iterable[OrderFact]) -> tuple[OrderFact, ...]:
     """Return what one order comes to: the order, its refunds, and what a cancellation took back.
+
+    An order that was told as a test first is a test for good, and nothing but it is left.
 
     An order that never was anything but cancelled, such as one that was never paid, leaves only
     its refunds; refunds without their order stand alone until it comes.
@@ -28,6 +31,8 @@ def fold_order(facts: Iterable[OrderFact]) -> tuple[OrderFact, ...]:
     refunds = _refunds([fact for fact in told if fact.kind is OrderKind.REFUND])
     states = [fact for fact in told if fact.kind is OrderKind.ORDER]
     cancels = [fact for fact in told if fact.kind is OrderKind.CANCEL]
+    if states and is_test(_first_marks(states)):
+        return (replace(_newest(states), kind=OrderKind.TEST),)
     void = {fact.revision for fact in cancels}
     stood = [fact.revision for fact in states if fact.revision not in void]
     if not stood:
@@ -67,4 +72,10 @@ def _newest(states: list[OrderFact]) -> OrderFact:
         cart_key=last_told("cart_key"),
         checkout_key=last_told("checkout_key"),
         email_key=last_told("email_key"),
+        marks=_first_marks(states),
     )
+
+
+def _first_marks(states: list[OrderFact]) -> str:
+    """Return the marks of the first telling that a server signed; files know none."""
+    return next((fact.marks for fact in states if fact.source is not Source.IMPORT), "")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from recommender.errors import InvalidInputError
 from recommender.events.identity import derived_event_id, pseudonym
 from recommender.events.link_keys import CART, CHECKOUT, EMAIL, email_sha256, link_key
+from recommender.events.order_marks import MAX_MARKS, order_marks
 from recommender.records import (
     Event,
     EventItem,
@@ -17,6 +18,7 @@ from recommender.records import (
     Shop,
     Source,
 )
+from recommender.shops.exclusions import MARK_KINDS, plain_mark
 
 MAX_ORDER_ITEMS = 1_000
 MAX_NET_MINOR = 10**12
@@ -28,7 +30,8 @@ def parse_order(document: object, *, shop: Shop, received_at: dt.datetime) -> Or
     """Read an order, as told first, edited (higher `revision`) or cancelled.
 
     Fields: `order_id`, `placed_at`, `currency`, `net_minor`, `items`, `revision`; to find the
-    visitor `visitor_id`, `cart_token`, `checkout_id`, `email` or `email_sha256`, `order_number`.
+    visitor `visitor_id`, `cart_token`, `checkout_id`, `email` or `email_sha256`, `order_number`;
+    for the shop's exclusions `customer_id`, `marks` (texts `kind:value`) and `test`.
     A cancelled one (`status`) has `cancelled_at` and needs no amount.
 
     Raises:
@@ -106,6 +109,12 @@ def _fact(
         cart_key=link_key(shop.visitor_key, CART, _text(body, "cart_token", 200)),
         checkout_key=link_key(shop.visitor_key, CHECKOUT, _text(body, "checkout_id", 200)),
         email_key=link_key(shop.visitor_key, EMAIL, email),
+        marks=order_marks(
+            shop.visitor_key,
+            _marks(body.get("marks", [])),
+            customer_id=_customer(body),
+            is_test=_truth(body, "test"),
+        ),
     )
 
 
@@ -133,6 +142,31 @@ def _text(body: Mapping[str, object], name: str, limit: int) -> str:
     value = body.get(name) or ""
     if not isinstance(value, str) or len(value) > limit or "\x00" in value:
         raise InvalidInputError(f"{name} must be a text of at most {limit} characters")
+    return value
+
+
+def _marks(raw: object) -> list[str]:
+    if not isinstance(raw, list) or len(raw) > MAX_MARKS:
+        raise InvalidInputError(f"marks must be a list of at most {MAX_MARKS}", code="wrong-type")
+    wrong = [mark for mark in raw if not isinstance(mark, str) or not plain_mark(mark)]
+    if wrong:
+        raise InvalidInputError(
+            f"a mark is kind:value, with the kind {', '.join(MARK_KINDS)}", code="bad-mark"
+        )
+    return raw
+
+
+def _customer(body: Mapping[str, object]) -> str:
+    told = body.get("customer_id")
+    if isinstance(told, int) and not isinstance(told, bool):
+        return str(told)[:100]
+    return _text(body, "customer_id", 100)
+
+
+def _truth(body: Mapping[str, object], name: str) -> bool:
+    value = body.get(name, False)
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{name} is true or false", code="wrong-type")
     return value
 
 

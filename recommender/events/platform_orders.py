@@ -7,13 +7,14 @@ empty or 0); out go the values of an `OrderFact`, or one clear error.
 import datetime as dt
 import hashlib
 import zoneinfo
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from recommender.errors import InvalidInputError
 from recommender.events.identity import pseudonym
 from recommender.events.link_keys import CART, CHECKOUT, EMAIL, email_sha256, link_key
+from recommender.events.order_marks import order_marks
 from recommender.events.orders import MAX_NET_MINOR, MAX_ORDER_ITEMS
 from recommender.records import EventItem, OrderFact, OrderKind, Shop
 from recommender.shops.money import parse_decimal, round_minor
@@ -47,7 +48,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What an order tells beside money: what was bought, and of who placed it, as told."""
+    """What an order tells beside money: what was bought, by whom and how, as told.
+
+    Attributes:
+        marks: `kind:value` each; see `shops.exclusions`.
+    """
 
     items: tuple[EventItem, ...] = ()
     order_number: str = ""
@@ -55,6 +60,9 @@ class Details:
     cart_token: str = ""
     checkout_id: str = ""
     email: str = ""
+    customer_id: str = ""
+    marks: tuple[str, ...] = ()
+    is_test: bool = False
 
 
 def make_fact(
@@ -92,6 +100,9 @@ def make_fact(
         cart_key=link_key(key, CART, details.cart_token[:200]),
         checkout_key=link_key(key, CHECKOUT, details.checkout_id[:200]),
         email_key=link_key(key, EMAIL, email_sha256(details.email[:320])),
+        marks=order_marks(
+            key, details.marks, customer_id=details.customer_id[:100], is_test=details.is_test
+        ),
     )
 
 
@@ -241,3 +252,8 @@ def unit_price(paid: Decimal, line: Json) -> Decimal:
 def noted(notes: Mapping[str, str], wanted: Sequence[str]) -> str:
     """Return the first of the wanted notes that an order carries."""
     return next((notes[name] for name in wanted if notes.get(name)), "")
+
+
+def marked(kind: str, values: Iterable[str]) -> Iterator[str]:
+    """Yield marks of one kind."""
+    yield from (f"{kind}:{value}" for value in values if value.strip())

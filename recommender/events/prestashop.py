@@ -21,6 +21,7 @@ from recommender.events.platform_orders import (
     item,
     known_id,
     make_fact,
+    marked,
     needed_amount,
     objects,
     revision_of,
@@ -39,14 +40,12 @@ _VOID = {"6", "8"}
 
 
 def read_prestashop(document: object, delivery: Delivery) -> tuple[OrderFact, ...]:
-    """Return what a message states; nothing for a test order.
+    """Return what a message states.
 
     Raises:
         InvalidInputError: Names what is missing or wrong.
     """
     body = as_object(document)
-    if body.get("test") is True:
-        return ()
     return tuple(_state(body, as_object(body.get("order"), "order"), delivery))
 
 
@@ -107,4 +106,7 @@ def _details(body: Json, order: Json, items: tuple[EventItem, ...]) -> Details:
         cart_token=text(body, "cart_token") or ("" if cart_id == "0" else cart_id),
         checkout_id=text(body, "checkout_id"),
         email=text(body, "email"),
+        customer_id=text(order, "id_customer"),
+        marks=tuple(marked("gateway", [text(order, "module")])),
+        is_test=body.get("test") is True,
     )

@@ -286,7 +286,9 @@ def _rows_of(
     columns = (*names, "kind", "net_minor", "placed_at")
     yield from connection.execute(
         sa.select(*(orders[name] for name in columns)).where(
-            orders.shop_id == shop.shop_id, orders.order_id.in_(order_ids)
+            orders.shop_id == shop.shop_id,
+            orders.order_id.in_(order_ids),
+            orders.kind != OrderKind.TEST.value,
         )
     ).mappings()
 

@@ -23,6 +23,7 @@ from recommender.events.platform_orders import (
     item,
     known_id,
     make_fact,
+    marked,
     needed_amount,
     noted,
     objects,
@@ -40,7 +41,7 @@ _STATES |= {"orders/partially_fulfilled"}
 
 
 def read_shopify(document: object, delivery: Delivery) -> tuple[OrderFact, ...]:
-    """Return what a message states; nothing for a topic or a test order that states nothing.
+    """Return what a message states; nothing for a topic that states nothing.
 
     `orders/edited` lists only what changed; the `orders/updated` that follows it has the amounts.
 
@@ -50,7 +51,7 @@ def read_shopify(document: object, delivery: Delivery) -> tuple[OrderFact, ...]:
     body = as_object(document)
     if delivery.topic == "refunds/create":
         return (_refund(body, known_id(body, "order_id"), None, delivery),)
-    if delivery.topic not in _STATES or _is_test(body):
+    if delivery.topic not in _STATES:
         return ()
     return tuple(_state(body, delivery))
 
@@ -110,8 +111,18 @@ def _items(body: Json, delivery: Delivery, *, includes_tax: bool) -> Iterator[Ev
         yield from item(line, _IDS, delivery.item_field, price, delivery.shop.currency)
 
 
-def _is_test(body: Json) -> bool:
-    return body.get("test") is True or bool(noted(_notes(body), TEST_NAMES))
+def _marks(body: Json) -> Iterator[str]:
+    codes = [text(code, "code") for code in objects(body, "discount_codes")]
+    yield from marked("tag", text(body, "tags").split(","))
+    yield from marked("discount", codes)
+    yield from marked("gateway", _gateways(body))
+    yield from marked("source", [text(body, "source_name")])
+
+
+def _gateways(body: Json) -> list[str]:
+    named = body.get("payment_gateway_names")
+    listed = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
+    return listed or [text(body, "gateway")]
 
 
 def _notes(body: Json) -> dict[str, str]:
@@ -119,7 +130,7 @@ def _notes(body: Json) -> dict[str, str]:
 
 
 def _details(body: Json, items: tuple[EventItem, ...]) -> Details:
-    notes = _notes(body)
+    notes, customer = _notes(body), body.get("customer")
     return Details(
         items=items,
         order_number=text(body, "name"),
@@ -127,6 +138,9 @@ def _details(body: Json, items: tuple[EventItem, ...]) -> Details:
         cart_token=noted(notes, CART_NAMES) or text(body, "cart_token"),
         checkout_id=text(body, "checkout_token", "checkout_id"),
         email=text(body, "email", "contact_email"),
+        customer_id=text(customer, "id") if isinstance(customer, dict) else "",
+        marks=tuple(_marks(body)),
+        is_test=body.get("test") is True or bool(noted(notes, TEST_NAMES)),
     )
 
 

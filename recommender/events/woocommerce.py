@@ -25,6 +25,7 @@ from recommender.events.platform_orders import (
     item,
     known_id,
     make_fact,
+    marked,
     needed_amount,
     noted,
     objects,
@@ -42,13 +43,13 @@ _VOID = {"pending", "failed", "cancelled", "trash", "checkout-draft", "auto-draf
 
 
 def read_woocommerce(document: object, delivery: Delivery) -> tuple[OrderFact, ...]:
-    """Return what a message states; nothing for a topic or a test order that states nothing.
+    """Return what a message states; nothing for a topic that states nothing.
 
     Raises:
         InvalidInputError: Names what is missing or wrong.
     """
     body = as_object(document)
-    if delivery.topic not in _TOPICS or noted(_notes(body), TEST_NAMES):
+    if delivery.topic not in _TOPICS:
         return ()
     return tuple(_state(body, delivery))
 
@@ -127,6 +128,12 @@ def _notes(body: Json) -> dict[str, str]:
     return {text(note, "key"): text(note, "value") for note in objects(body, "meta_data")}
 
 
+def _marks(body: Json) -> Iterator[str]:
+    yield from marked("discount", [text(line, "code") for line in objects(body, "coupon_lines")])
+    yield from marked("gateway", [text(body, "payment_method")])
+    yield from marked("source", [text(body, "created_via")])
+
+
 def _details(body: Json, items: tuple[EventItem, ...]) -> Details:
     notes = _notes(body)
     billing = body.get("billing")
@@ -137,4 +144,7 @@ def _details(body: Json, items: tuple[EventItem, ...]) -> Details:
         cart_token=noted(notes, CART_NAMES),
         checkout_id=text(body, "order_key"),
         email=text(billing, "email") if isinstance(billing, dict) else "",
+        customer_id=text(body, "customer_id"),
+        marks=tuple(_marks(body)),
+        is_test=bool(noted(notes, TEST_NAMES)),
     )

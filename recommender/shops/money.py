@@ -38,6 +38,14 @@ def exponent(currency: str) -> int:
     return _EXPONENTS.get(currency, 2)
 
 
+def billing_step(currency: str) -> int:
+    """Return the smallest amount an invoice can state, in minor units.
+
+    EN 16931 knows two decimals (rules BR-DEC), so that dinars are billed in steps of 0.010 KWD.
+    """
+    return int(10 ** max(0, exponent(currency) - 2))
+
+
 def parse_minor(amount: object, currency: str) -> int:
     """Read an amount in major units ("12.50" EUR) as whole minor units (1250).
 

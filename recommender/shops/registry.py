@@ -272,6 +272,7 @@ def _check_contract(contract: Contract) -> None:
             for amount_minor in (
                 contract.cap_year_minor,
                 contract.order_cap_minor,
+                contract.visitor_month_cap_minor,
                 contract.licence_month_minor,
                 contract.minimum_month_minor,
             )

@@ -9,7 +9,7 @@ import numpy as np
 from recommender.records import Arm, DailySum
 from recommender.uplift.days import Calendar
 from recommender.uplift.estimate import estimate_over_time
-from recommender.uplift.facts import Facts
+from recommender.uplift.facts import Facts, Removal, code_of
 from recommender.uplift.freezing import FEED_DAYS, DayFacts
 from recommender.uplift.revenue import Cell
 
@@ -54,9 +54,11 @@ def day_facts(
     first = calendar.first - dt.timedelta(days=FEED_DAYS)
     known = Calendar(first, calendar.days[-1], calendar.timezone)
     # One place more, where orders before and after all days go.
-    day = np.clip(known.number(facts.placed_us), -1, len(known))
+    is_real = facts.removed != code_of(Removal.TEST)
+    day = np.clip(known.number(facts.placed_us), -1, len(known))[is_real]
     placed = np.bincount(day + 1, minlength=len(known) + 2)[1:]
-    unlinked = np.bincount(day[facts.visitor == ""] + 1, minlength=len(known) + 2)[1:]
+    is_unlinked = facts.visitor[is_real] == ""
+    unlinked = np.bincount(day[is_unlinked] + 1, minlength=len(known) + 2)[1:]
     by_day: dict[dt.date, dict[tuple[int, Arm], int]] = {}
     for cell, count in visitors.items():
         by_day.setdefault(cell.day, {})[cell.stratum, cell.arm] = count

@@ -73,6 +73,11 @@ class Calendar:
         """Return each instant's day as its place in `days`; -1 before them, their number after."""
         return np.searchsorted(self._starts, instants_us, side="right") - 1
 
+    def month_numbers(self) -> NDArray[np.int64]:
+        """Return for each day the number of its calendar month, from 0 on."""
+        first = self.first.year * 12 + self.first.month
+        return np.array([day.year * 12 + day.month - first for day in self.days], np.int64)
+
     def bounds_us(self, day: dt.date) -> tuple[int, int]:
         """Return the first instant of a day and the first one after it."""
         place = (day - self.first).days

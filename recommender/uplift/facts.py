@@ -3,8 +3,9 @@
 Instants are whole microseconds since 1970 UTC.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,21 @@ Whole = NDArray[np.int64]
 Texts = NDArray[np.object_]
 
 
+class Removal(StrEnum):
+    """By which rule something is taken out of both arms; the first that applies is told."""
+
+    TEST = "test"
+    """The shop said that the order only tries out the checkout."""
+    PROGRAM = "program"
+    STAFF = "staff"
+    NO_SALE = "no-sale"
+    """The order carries a mark that the shop's exclusions name."""
+
+
+REMOVALS = tuple(Removal)
+KEPT = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Facts:
     """Orders, in any order; refunds of them.
@@ -25,6 +41,7 @@ class Facts:
         visitor: Who ordered, empty while unknown.
         known_us: When it was first known that the order is this visitor's.
         refund_of: Place of the refund's order, -1 where there is none.
+        removed: `KEPT`, or 1 + place in `REMOVALS` of an order that counts in neither arm.
     """
 
     order_id: Texts
@@ -35,6 +52,7 @@ class Facts:
     refund_of: Whole
     refund_minor: Whole
     refunded_us: Whole
+    removed: NDArray[np.int8]
 
     def __len__(self) -> int:
         return len(self.order_id)
@@ -54,7 +72,8 @@ def make_facts(rows: Sequence[Any]) -> Facts:
     An instant is a `datetime`, or the text of one in UTC.
     """
     kind, order_id, net, at, visitor = zip(*rows, strict=True) if rows else [()] * 5
-    is_order = np.array([one == OrderKind.ORDER.value for one in kind], bool)
+    is_test = np.array([one == OrderKind.TEST.value for one in kind], bool)
+    is_order = np.array([one == OrderKind.ORDER.value for one in kind], bool) | is_test
     ids, net_minor, at_us = _texts(order_id), np.array(net, np.int64), _instants(at)
     orders, refunds = np.flatnonzero(is_order), np.flatnonzero(~is_order)
     place = dict(zip(ids[orders], range(len(orders)), strict=True))
@@ -67,7 +86,28 @@ def make_facts(rows: Sequence[Any]) -> Facts:
         refund_of=np.array([place.get(one, -1) for one in ids[refunds]], np.int64),
         refund_minor=net_minor[refunds],
         refunded_us=at_us[refunds],
+        removed=np.where(is_test[orders], code_of(Removal.TEST), KEPT).astype(np.int8),
     )
+
+
+def code_of(reason: Removal) -> int:
+    """Return how `Facts.removed` says a reason."""
+    return 1 + REMOVALS.index(reason)
+
+
+def with_removed(facts: Facts, reasons: Mapping[int, Removal]) -> Facts:
+    """Return the facts with orders taken out, by place; one that is out already stays as it is."""
+    removed = facts.removed.copy()
+    for place, reason in reasons.items():
+        if removed[place] == KEPT:
+            removed[place] = code_of(reason)
+    return replace(facts, removed=removed)
+
+
+def with_programs(facts: Facts, programs: Collection[str]) -> Facts:
+    """Return the facts with the orders of browsers that are programs taken out."""
+    places = [place for place, browser in enumerate(facts.visitor) if browser in programs]
+    return with_removed(facts, dict.fromkeys(places, Removal.PROGRAM)) if places else facts
 
 
 def with_owners(facts: Facts, owners: Mapping[str, Owner]) -> Facts:
@@ -78,7 +118,7 @@ def with_owners(facts: Facts, owners: Mapping[str, Owner]) -> Facts:
         if owner is not None:
             visitor[place] = owner.visitor
             known_us[place] = max(known_us[place], owner.known_us)
-    return _replaced(facts, visitor, known_us)
+    return replace(facts, visitor=visitor, known_us=known_us)
 
 
 def as_persons_facts(facts: Facts, merges: Mapping[str, Owner], first: set[str]) -> Facts:
@@ -92,26 +132,15 @@ def as_persons_facts(facts: Facts, merges: Mapping[str, Owner], first: set[str])
     if not merges:
         return facts
     visitor, known_us = facts.visitor.copy(), facts.known_us.copy()
+    is_program = facts.removed == code_of(Removal.PROGRAM)
     for place, browser in enumerate(facts.visitor):
         person = merges.get(browser)
-        if person is not None:
+        # A program's order stays with the browser that was found to be one.
+        if person is not None and not is_program[place]:
             visitor[place] = person.visitor
             if browser not in first:
                 known_us[place] = max(known_us[place], person.known_us)
-    return _replaced(facts, visitor, known_us)
-
-
-def _replaced(facts: Facts, visitor: Texts, known_us: Whole) -> Facts:
-    return Facts(
-        facts.order_id,
-        visitor,
-        facts.placed_us,
-        facts.net_minor,
-        known_us,
-        facts.refund_of,
-        facts.refund_minor,
-        facts.refunded_us,
-    )
+    return replace(facts, visitor=visitor, known_us=known_us)
 
 
 def _texts(values: Sequence[str]) -> Texts:

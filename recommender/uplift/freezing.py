@@ -16,7 +16,7 @@ from recommender.errors import InconsistentError
 from recommender.records import Arm, Stratum
 from recommender.uplift.integrity import SRM_LIMIT, split_p
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Grows with every change of a rule or a number below."""
 MIN_EXPECTED = 5
 """Visitors the smaller arm should have before χ² says anything. Source: Cochran 1954."""

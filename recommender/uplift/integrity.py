@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from scipy.special import chdtrc
 
 from recommender.errors import InconsistentError
-from recommender.records import DailySum, Stratum
+from recommender.records import Arm, DailySum, Stratum
 from recommender.uplift.estimate import total_strata
 
 SRM_LIMIT = 0.001
 """Below this probability the bill is frozen. Source: GrowthBook's threshold."""
+
+
+MIN_REMOVED = 5
+"""Variance from which a count is near enough to normal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +76,30 @@ def split_p(counts: Sequence[int], shares: Sequence[float]) -> float:
         return 1.0
     statistic = math.fsum((count - mean) ** 2 / mean for count, mean in expected)
     return float(chdtrc(len(expected) - 1, statistic))
+
+
+def removed_p(counts: Iterable[tuple[int, Arm, int]], strata: Iterable[Stratum]) -> float:
+    """Return the p value of what a rule took out: (Σ (O − E))² / Σ n·s·(1 − s), one degree.
+
+    A rule that knows nothing of the arm takes from each as many as its share. Of so few that their
+    variance is below `MIN_REMOVED` nothing can be told: p is 1.
+
+    Args:
+        counts: Stratum, arm and visitors taken out.
+
+    Raises:
+        InconsistentError: Visitors are in a stratum that the shop never had.
+    """
+    shares = {stratum.stratum: stratum.treatment_share_ppm / 1_000_000 for stratum in strata}
+    taken: dict[int, dict[Arm, int]] = {}
+    for stratum, arm, visitors in counts:
+        own = taken.setdefault(stratum, dict.fromkeys(Arm, 0))
+        own[arm] += visitors
+    off, variance = 0.0, 0.0
+    for stratum, arms in sorted(taken.items()):
+        if stratum not in shares:
+            raise InconsistentError(f"Exposures name the unknown stratum {stratum}")
+        n, share = sum(arms.values()), shares[stratum]
+        off += arms[Arm.TREATMENT] - n * share
+        variance += n * share * (1 - share)
+    return float(chdtrc(1, off * off / variance)) if variance >= MIN_REMOVED else 1.0

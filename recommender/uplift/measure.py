@@ -5,6 +5,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,6 +33,7 @@ from recommender.uplift.cuts import (
     whole_view,
 )
 from recommender.uplift.exposures import entries, exposed, outside
+from recommender.uplift.facts import Removal
 from recommender.uplift.freezing import DayFacts, frozen_days
 from recommender.uplift.metrics import Moments, Pair
 from recommender.uplift.persons import on_several_browsers
@@ -42,7 +44,10 @@ from recommender.uplift.reading import (
     read_contamination,
     read_entered,
     read_world,
+    without,
 )
+from recommender.uplift.removal import count_removed, staff_only, without_staff
+from recommender.uplift.removed import Removed
 from recommender.uplift.revenue import ARMS, Revenue, count_revenue, daily_sums
 from recommender.uplift.stored import Measurement, store_measurement
 from recommender.uplift.views import View, ViewKind
@@ -120,11 +125,17 @@ class _Measuring:
 
     def __init__(self, shop: Shop, contract: Contract, world: World) -> None:
         self.shop, self.contract, self.world = shop, contract, world
-        entered = entries(world.people, world.span)
-        self.exposed = exposed(entered)
+        everybody = entries(world.everybody, world.span)
+        entered = without(everybody, world.programs)
+        self.all_exposed = exposed(everybody)
+        self.exposed = without_staff(exposed(entered), world.staff)
         self.billed = read_entered(self.exposed, world)
         # Whoever is exposed at once is no more to tell of than the exposed are.
-        self.assigned = read_entered(entered, world) if has_more(entered, world) else None
+        self.assigned = (
+            read_entered(without_staff(entered, world.staff), world)
+            if has_more(entered, world)
+            else None
+        )
         self.frozen = frozen_days(self._day_facts(), shop.strata)
         self.frozen_on = {day.day for day in self.frozen}
 
@@ -146,6 +157,23 @@ class _Measuring:
             views=tuple(self._views(visitors, revenue)),
             moments=moments,
             on_several_browsers=_several_browsers(world),
+            removed=self._removed(),
+            rules=world.rules,
+        )
+
+    def _removed(self) -> tuple[Removed, ...]:
+        world, out = self.world, {}
+        if world.staff is not None:
+            people = without(self.all_exposed, world.programs)
+            out[Removal.STAFF] = read_entered(staff_only(people, world.staff), world)
+        if world.programs.num_rows:
+            met = self.all_exposed.semi_join(ibis.memtable(world.programs), "visitor")
+            out[Removal.PROGRAM] = read_entered(met, world)
+        return count_removed(
+            world.facts,
+            world.calendar,
+            {reason: who.visitors for reason, who in out.items()},
+            [self.billed.entrants, *(who.entrants for who in out.values())],
         )
 
     def _count(self, who: Entered) -> Revenue:
@@ -153,6 +181,7 @@ class _Measuring:
             self.world.facts,
             who.entrants,
             order_cap_minor=self.contract.order_cap_minor,
+            visitor_month_cap_minor=self.contract.visitor_month_cap_minor,
             calendar=self.world.calendar,
             frozen=self.frozen_on,
         )
@@ -163,6 +192,7 @@ class _Measuring:
             self.world.facts,
             who.entrants,
             order_cap_minor=self.contract.order_cap_minor,
+            visitor_month_cap_minor=self.contract.visitor_month_cap_minor,
             calendar=self.world.calendar,
             until_us=who.exposed_us,
         )

@@ -1,7 +1,7 @@
 """Read what a measurement is made from (verb): the ledger of orders, logins, the event log."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ from recommender import tables
 from recommender.events.link_orders import find_links
 from recommender.events.sealing import read_sealed
 from recommender.ports import EventLog
-from recommender.records import Contract, Phase, Shop
+from recommender.records import Contract, OrderKind, Phase, Shop
+from recommender.shops.change_exclusions import read_timeline
+from recommender.shops.exclusions import RulesVersion
 from recommender.table_types import as_stored
 from recommender.uplift.cuts import Visitors
 from recommender.uplift.days import Calendar, Window, microseconds, window
@@ -24,8 +26,17 @@ from recommender.uplift.exposures import (
     contamination_counts,
     entry_counts,
 )
-from recommender.uplift.facts import Facts, Owner, Whole, as_persons_facts, make_facts, with_owners
+from recommender.uplift.facts import (
+    Facts,
+    Owner,
+    Whole,
+    as_persons_facts,
+    make_facts,
+    with_owners,
+    with_programs,
+)
 from recommender.uplift.persons import as_persons, entered_by
+from recommender.uplift.removal import Governed, governed, staff_table, with_exclusions
 from recommender.uplift.revenue import ARMS, COVARIATE_DAYS, Cell, Entrants
 
 if TYPE_CHECKING:
@@ -44,6 +55,11 @@ class World:
         people: The same, by person.
         merges: Browser → person.
         facts: Orders and refunds, with the person where one is known.
+        everybody: The events of `people`, and those of programs that no rule flagged one by one,
+            such as exposures.
+        programs: Browsers that are programs: visitor.
+        staff: Who is staff when, see `removal.staff_table`; None while nobody is.
+        rules: Versions of the shop's exclusions that govern a day of the span.
     """
 
     span: Window
@@ -52,6 +68,10 @@ class World:
     people: "Table"
     merges: Mapping[str, str]
     facts: Facts
+    everybody: "Table"
+    programs: pa.Table
+    staff: pa.Table | None
+    rules: tuple[RulesVersion, ...]
 
     def read(self, table: "Table") -> pa.Table:
         """Ask the event log's own engine, also about what is in memory.
@@ -94,18 +114,33 @@ def read_world(
     events = event_log.events(shop.shop_id, sealed=layouts)
     if sealed_through is not None:
         events = events.filter(events.day <= sealed_through)
-    browsers = _without_past_a_a(_of_people(events, span), shop)
-    known = _read_merges(shop, span, database)
+    events = _without_past_a_a(events, shop)
+    programs = bot_visitors(events, span).to_pyarrow()
+    names = set(programs["visitor"].to_pylist())
+    events = events.filter(events.bot == "")
+    browsers = without(events, programs)
+    merged = _read_merges(shop, span, database)
+    known = {browser: owner for browser, owner in merged.items() if browser not in names}
     merges = {browser: owner.visitor for browser, owner in known.items()}
     facts = _read_facts(shop, span, database)
     facts = with_owners(facts, _read_links(shop, browsers, span, database))
+    facts = with_programs(facts, names)
+    facts = as_persons_facts(facts, known, _first_browsers(browsers, merges, span))
+    timeline = read_timeline(shop.shop_id, database=database)
+    rules = governed(timeline, shop.timezone, shop.visitor_key)
+    if rules:
+        facts = with_exclusions(facts, rules, _read_keys(shop, span, database, rules))
     return World(
         span=span,
         calendar=Calendar(contract.starts_on, through, shop.timezone),
         browsers=browsers,
         people=as_persons(browsers, merges),
         merges=merges,
-        facts=as_persons_facts(facts, known, _first_browsers(browsers, merges, span)),
+        facts=facts,
+        everybody=as_persons(events, merges),
+        programs=programs,
+        staff=staff_table(rules),
+        rules=timeline.governing(contract.starts_on, through),
     )
 
 
@@ -153,10 +188,9 @@ def read_contamination(exposed: "Table", world: World) -> dict[dt.date, dict[int
     return found
 
 
-def _of_people(events: "Table", span: Window) -> "Table":
-    bots = bot_visitors(events, span).to_pyarrow()
-    events = events.filter(events.bot == "")
-    return events.anti_join(ibis.memtable(bots), "visitor") if bots.num_rows else events
+def without(table: "Table", visitors: pa.Table) -> "Table":
+    """Return the rows of all other visitors."""
+    return table.anti_join(ibis.memtable(visitors), "visitor") if visitors.num_rows else table
 
 
 def _without_past_a_a(events: "Table", shop: Shop) -> "Table":
@@ -192,6 +226,28 @@ def _read_facts(shop: Shop, span: Window, database: sa.Engine) -> Facts:
     )
     with database.connect() as connection:
         return make_facts(connection.execute(query).all())
+
+
+def _read_keys(
+    shop: Shop, span: Window, database: sa.Engine, rules: Sequence[Governed]
+) -> dict[str, set[str]]:
+    """Return the keys of orders that a version of the exclusions names."""
+    staff = frozenset().union(*(one.staff for one in rules))
+    wanted = staff.union(*(one.marks for one in rules))
+    rows = tables.orders.c
+    query = sa.select(rows.order_id, rows.email_key, rows.marks).where(
+        rows.shop_id == shop.shop_id,
+        rows.kind == OrderKind.ORDER.value,
+        rows.placed_at >= span.start - dt.timedelta(days=COVARIATE_DAYS),
+        rows.placed_at < span.end,
+        sa.or_(rows.email_key.in_(staff), rows.marks != ""),
+    )
+    with database.connect() as connection:
+        carried = {
+            row.order_id: wanted.intersection([row.email_key, *row.marks.split()])
+            for row in connection.execute(query)
+        }
+    return {order_id: set(keys) for order_id, keys in carried.items() if keys}
 
 
 def _read_links(

@@ -6,11 +6,14 @@ first, so that a capped order and its partial refund agree with what the shop ke
 changes the revenue of the day it was made and follows the order's visitor.
 
 On a frozen day nobody enters and no order counts; a refund made on it, of an order that counts,
-comes off on the next day that is not frozen.
+comes off on the next day that is not frozen. What a rule removed (`Facts.removed`) counts nowhere.
+
+A cap per visitor and month limits what the orders placed in a month come to together, refunds of
+them taken off whenever they are made.
 """
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,7 +23,7 @@ from numpy.typing import NDArray
 from recommender.records import Arm, DailySum
 from recommender.uplift.days import DAY_US, Calendar
 from recommender.uplift.exact import Numbers, products, running, sums_by
-from recommender.uplift.facts import Facts, Texts, Whole
+from recommender.uplift.facts import KEPT, REMOVALS, Facts, Texts, Whole, code_of
 
 # Why an order is in neither arm.
 NO_VISITOR = "no-visitor"
@@ -70,7 +73,11 @@ class Excluded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountedOrders:
-    """Orders that count, with the revenue left of each at the window's end."""
+    """Orders that count, with the revenue left of each at the window's end.
+
+    Attributes:
+        value_minor: After the cap of an order; that of a visitor's month belongs to no order.
+    """
 
     order_id: Texts
     entrant: Whole
@@ -125,6 +132,7 @@ def count_revenue(
     *,
     order_cap_minor: int,
     calendar: Calendar,
+    visitor_month_cap_minor: int = 0,
     frozen: Collection[dt.date] = (),
     until_us: Whole | None = None,
 ) -> Revenue:
@@ -134,8 +142,11 @@ def count_revenue(
         facts: Orders of the calendar, and of `COVARIATE_DAYS` before it, with their refunds.
         entrants: At least all visitors who ordered and entered.
         order_cap_minor: Revenue of one order above this does not count; 0 means no cap.
+        visitor_month_cap_minor: Revenue above this, of the orders that one visitor places in one
+            month, does not count; 0 means no cap.
         frozen: Days of the calendar that count in neither arm.
-        until_us: By entrant, the instant from which orders count no more, and then no refund does.
+        until_us: By entrant, the instant from which neither orders nor refunds count: what follows
+            it may depend on the arm.
     """
     entrant = np.array([entrants.place.get(one, -1) for one in facts.visitor], np.int64)
     open_days = _open_days(calendar, frozen)
@@ -146,23 +157,22 @@ def count_revenue(
     day = calendar.number(facts.placed_us)
     in_window = (day >= 0) & (day < len(calendar))
     reasons = (
+        *((reason.value, facts.removed == code_of(reason)) for reason in REMOVALS),
         (NO_VISITOR, facts.visitor == ""),
         (NOT_EXPOSED, entrant < 0),
         (BEFORE_EXPOSURE, facts.placed_us < entered_us),
         (FROZEN, ~entered_open[entrant] | (open_days[day] != day)),
     )
-    counts, excluded = in_window.copy(), {}
-    for reason, applies in reasons:
-        told = counts & applies
-        if told.any():
-            excluded[reason] = Excluded(int(told.sum()), int(facts.net_minor[told].sum()))
-        counts &= ~applies
+    counts, excluded = _exclude(facts, in_window, reasons)
+    refunds = np.append(counts, False)[facts.refund_of]
     if until_us is not None:
-        counts &= facts.placed_us < np.append(until_us, 0)[entrant]
+        until = np.append(until_us, 0)[entrant]
+        counts &= facts.placed_us < until
+        refunds &= facts.refunded_us < np.append(until, 0)[facts.refund_of]
+        refunds &= np.append(counts, False)[facts.refund_of]
     _exclude_refunds(facts, in_window, calendar, excluded)
-    steps, value_minor = _steps(
-        facts, counts, entrant, order_cap_minor, calendar, open_days, refunds=until_us is None
-    )
+    caps = order_cap_minor, visitor_month_cap_minor
+    steps, value_minor = _steps(facts, counts, refunds, entrant, caps, calendar, open_days)
     return Revenue(
         entrants=entrants,
         entered=np.where(entered_open[:-1], entered, -1),
@@ -175,6 +185,19 @@ def count_revenue(
     )
 
 
+def _exclude(
+    facts: Facts, in_window: NDArray[np.bool_], reasons: Iterable[tuple[str, NDArray[np.bool_]]]
+) -> tuple[NDArray[np.bool_], dict[str, Excluded]]:
+    """Return which orders count, and the others by the first reason that applies."""
+    counts, excluded = in_window.copy(), {}
+    for reason, applies in reasons:
+        told = counts & applies
+        if told.any():
+            excluded[reason] = Excluded(int(told.sum()), int(facts.net_minor[told].sum()))
+        counts &= ~applies
+    return counts, excluded
+
+
 def covariates(facts: Facts, entrants: Entrants, entrant: Whole, cap_minor: int) -> Whole:
     """Return what each entrant spent within `COVARIATE_DAYS` before entering, minor units.
 
@@ -184,7 +207,7 @@ def covariates(facts: Facts, entrants: Entrants, entrant: Whole, cap_minor: int)
     """
     entered_us = np.append(entrants.entered_us, 0)[entrant]
     counts = (entrant >= 0) & (facts.placed_us < entered_us) & (facts.known_us < entered_us)
-    counts &= facts.placed_us >= entered_us - COVARIATE_DAYS * DAY_US
+    counts &= (facts.placed_us >= entered_us - COVARIATE_DAYS * DAY_US) & (facts.removed == KEPT)
     kept_minor = facts.net_minor.copy()
     of = facts.refund_of
     early = (of >= 0) & (facts.refunded_us < np.append(entered_us, 0)[of])
@@ -293,16 +316,20 @@ def _exclude_refunds(
 def _steps(
     facts: Facts,
     counts: NDArray[np.bool_],
+    refunds: NDArray[np.bool_],
     entrant: Whole,
-    cap_minor: int,
+    caps_minor: tuple[int, int],
     calendar: Calendar,
     open_days: Whole,
-    *,
-    refunds: bool,
 ) -> tuple[Steps, Whole]:
-    """Return each counted order's value and each refund's change of it, and what is left."""
-    orders = np.flatnonzero(counts)
-    told = np.flatnonzero(np.append(counts, False)[facts.refund_of]) if refunds else orders[:0]
+    """Return each counted order's value and each refund's change of it, and what is left.
+
+    Args:
+        counts: By order.
+        refunds: By refund, whether it comes off.
+        caps_minor: Of an order, and of a visitor's month.
+    """
+    orders, told = np.flatnonzero(counts), np.flatnonzero(refunds)
     of = np.r_[orders, facts.refund_of[told]]
     is_order = np.arange(len(of)) < len(orders)
     # A shop's clock may date a refund before its order; it cannot come off earlier.
@@ -311,14 +338,31 @@ def _steps(
     sequence = np.lexsort((net_minor, at_us, ~is_order, of))
     of, is_order, at_us = of[sequence], is_order[sequence], at_us[sequence]
     _, kept = running(of, net_minor[sequence])
-    counted = _counted(kept, cap_minor)
+    counted = _counted(kept, caps_minor[0])
     change = counted - np.where(is_order, 0, np.r_[0, counted[:-1]])
     day = open_days[calendar.number(at_us)]
     known = day < len(calendar)
     value = np.zeros(len(facts), np.int64)
     np.add.at(value, of[known], change[known])
+    if caps_minor[1]:
+        month = calendar.month_numbers()[calendar.number(facts.placed_us[of])]
+        owner = entrant[of] * (int(month.max(initial=0)) + 1) + month
+        change = _capped_together(owner, at_us, change, is_order, caps_minor[1])
     steps = Steps(entrant[of], day, change, is_order).where(known)
     return _in_order(steps), value[orders]
+
+
+def _capped_together(
+    owner: Whole, at_us: Whole, change_minor: Whole, is_order: NDArray[np.bool_], cap_minor: int
+) -> Whole:
+    """Return the changes such that no owner's sum, at any time, counts more than the cap."""
+    sequence = np.lexsort((~is_order, at_us, owner))
+    before, after = running(owner[sequence], change_minor[sequence])
+    capped = np.empty_like(change_minor)
+    capped[sequence] = (np.minimum(after, cap_minor) - np.minimum(before, cap_minor)).astype(
+        np.int64
+    )
+    return capped
 
 
 def _in_order(steps: Steps) -> Steps:

@@ -8,9 +8,11 @@ import sqlalchemy as sa
 
 from recommender import tables
 from recommender.records import Arm, DailySum
+from recommender.shops.exclusions import RulesVersion, rules_as_json, rules_from_json
 from recommender.uplift.behaviour import Behaviour
 from recommender.uplift.freezing import RULES_VERSION, FrozenDay
 from recommender.uplift.metrics import Moments, moments_as_json, moments_from_json
+from recommender.uplift.removed import Removed
 from recommender.uplift.revenue import Excluded
 from recommender.uplift.views import View, views_as_json, views_from_json
 
@@ -33,6 +35,8 @@ class Measurement:
         views: Other cuts of the same experiment.
         moments: What `metrics.compare_metrics` needs, by stratum and arm.
         on_several_browsers: Persons exposed on more than one browser.
+        removed: What the exclusions took out of both arms.
+        rules: Versions of the exclusions that govern a day of it.
     """
 
     sums: list[DailySum]
@@ -44,6 +48,8 @@ class Measurement:
     views: tuple[View, ...] = ()
     moments: tuple[Moments, ...] = ()
     on_several_browsers: int = 0
+    removed: tuple[Removed, ...] = ()
+    rules: tuple[RulesVersion, ...] = ()
 
     @property
     def in_both_arms_share(self) -> float:
@@ -78,6 +84,8 @@ def store_measurement(
         "frozen": [asdict(day) | {"day": day.day.isoformat()} for day in result.frozen],
         "views": views_as_json(result.views),
         "moments": moments_as_json(result.moments),
+        "removed": [asdict(one) for one in result.removed],
+        "rules": [rules_as_json(one) for one in result.rules],
     }
     sums = [{"shop_id": shop_id, **asdict(row), "arm": row.arm.value} for row in result.sums]
     rows = [
@@ -114,6 +122,8 @@ def read_measurement(connection: sa.Connection, shop_id: str) -> StoredMeasureme
         ),
         views=views_from_json(neither.body.get("views", [])),
         moments=moments_from_json(neither.body.get("moments", [])),
+        removed=tuple(Removed(**one) for one in neither.body.get("removed", [])),
+        rules=tuple(rules_from_json(one) for one in neither.body.get("rules", [])),
         measured_at=neither.measured_at,
     )
 

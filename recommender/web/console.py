@@ -20,6 +20,7 @@ from recommender.shops.login_throttle import attempt_keys, forgive, take_attempt
 from recommender.web import (
     console_access,
     console_contract,
+    console_exclusions,
     console_orders,
     console_plan,
     console_recommendations,
@@ -48,6 +49,7 @@ blueprint.register_blueprint(console_access.blueprint)
 blueprint.register_blueprint(console_statements.blueprint)
 blueprint.register_blueprint(console_contract.blueprint)
 blueprint.register_blueprint(console_plan.blueprint)
+blueprint.register_blueprint(console_exclusions.blueprint)
 LATEST_EVENTS = 15
 MAX_TYPED = 1_000
 _REFUSED = (

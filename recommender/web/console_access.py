@@ -33,6 +33,7 @@ _DEEDS = {
     "rules.stored": "Rules stored",
     "rule.deleted": "Rule deleted",
     "month.settled": "Month settled",
+    "exclusions.stated": "Who does not count was changed",
 }
 _NAMES = {"key": "secret key", "signing": "signing secret"}
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from recommender.billing.evidence import Evidence, SealedRevision
+from recommender.billing.evidence import Evidence, LedgerEnd, SealedRevision
 from recommender.billing.months import month_of
 from recommender.experiments.assignment import assign
 from recommender.records import Arm, DailySum, Stratum
 from recommender.records import Phase as Purpose
+from recommender.shops.exclusions import RulesVersion
 from recommender.shops.money import format_minor
 from recommender.uplift.freezing import FrozenDay
 from recommender.uplift.views import ViewKind
@@ -71,6 +72,8 @@ class Annex:
     rows: list[DailyRow]
     total_days: int
     frozen: tuple[FrozenDay, ...]
+    rules: tuple[RulesVersion, ...]
+    ledger: LedgerEnd | None
     sealed: list[SealedRevision]
     sealed_before: int
     assumptions: list[str]
@@ -89,6 +92,8 @@ def annex(body: Mapping[str, Any], evidence: Evidence) -> Annex:
         rows=_rows(evidence),
         total_days=len({row.day for row in evidence.sums}),
         frozen=evidence.frozen,
+        rules=evidence.rules,
+        ledger=evidence.ledger,
         sealed=sealed,
         sealed_before=len(evidence.sealed) - len(sealed),
         assumptions=list(body["assumptions"]),

@@ -1,6 +1,6 @@
 """How sure a statement is: what was checked, in words and with a verdict. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,19 +8,32 @@ from recommender.billing import wording
 from recommender.billing.evidence import Evidence
 from recommender.billing.pricing import MIN_BUYERS
 from recommender.records import Arm
+from recommender.shops.exclusions import RulesVersion
 from recommender.uplift import revenue
+from recommender.uplift.facts import Removal
 from recommender.uplift.freezing import FreezeReason
+from recommender.uplift.integrity import SRM_LIMIT
+from recommender.uplift.removed import Removed
 from recommender.uplift.views import ViewKind
 from recommender.web.console_terms import money
 
-EXCLUDED = {
+EXCLUDED: dict[str, str] = {
     revenue.NO_VISITOR: "no visitor known: neither the order nor a browser named one",
     revenue.NOT_EXPOSED: "the visitor never reached a recommendation",
     revenue.BEFORE_EXPOSURE: "placed before the visitor’s first recommendation",
     revenue.UNKNOWN_ORDER: "refunds of orders from before the contract",
     revenue.FROZEN: "on a day that is left out, or of a visitor first met on one",
+    Removal.TEST: "the shop said that they try out the checkout",
+    Removal.PROGRAM: "placed by a program",
+    Removal.STAFF: "placed by the shop’s own people",
+    Removal.NO_SALE: "with a mark that the shop says is no sale",
 }
-
+_REMOVED: dict[str, str] = {
+    Removal.TEST: "Tests",
+    Removal.PROGRAM: "Programs",
+    Removal.STAFF: "Your own people",
+    Removal.NO_SALE: "Orders that are no sales",
+}
 
 FROZEN: dict[str, str] = {
     FreezeReason.SPLIT_OF_DAY: "the day’s split of visitors was off",
@@ -51,6 +64,7 @@ def checks(body: Mapping[str, Any], evidence: Evidence) -> list[Check]:
         _frozen(body, evidence),
         *_standing_test(body),
         *_people(body),
+        *_removed(body, evidence),
         *_excluded(body),
     ]
 
@@ -128,6 +142,42 @@ def _people(body: Mapping[str, Any]) -> Iterator[Check]:
     if shown.get("on_several_browsers"):
         text = f"{shown['on_several_browsers']:,} people, each counted once"
         yield Check("Seen on several browsers", text, "told")
+
+
+def _removed(body: Mapping[str, Any], evidence: Evidence) -> Iterator[Check]:
+    """Tell what was taken out of both groups, by which version of the shop's rules."""
+    if not evidence.rules:
+        return
+    by_p = {entry["reason"]: entry["p_ppm"] / 1_000_000 for entry in body["removed_split"]}
+    for reason, name in _REMOVED.items():
+        own = [one for one in evidence.removed if one.reason == reason]
+        if not own:
+            continue
+        on, off, nowhere = (_taken(own, arm) for arm in (Arm.TREATMENT, Arm.CONTROL, ""))
+        text = f"with recommendations {on or 'nothing'}, without {off or 'nothing'}"
+        text += f", of no known group {nowhere}" if nowhere else ""
+        is_torn = by_p.get(reason, 1) < SRM_LIMIT
+        text += "; more from one group than chance explains (p < 0.001)" if is_torn else ""
+        yield Check(f"{name}, taken out", text, "bad" if is_torn else "told")
+    versions = ", ".join(_version(told) for told in evidence.rules)
+    yield Check("Rules for taking out", versions, "told")
+
+
+def _taken(removed: Iterable[Removed], arm: str) -> str:
+    own = [one for one in removed if one.arm == arm]
+    counts = {
+        "visitor": sum(one.visitors for one in own),
+        "order": sum(one.orders for one in own),
+    }
+    words = [
+        f"{count:,} {name}{'s' if count > 1 else ''}" for name, count in counts.items() if count
+    ]
+    return " and ".join(words)
+
+
+def _version(told: RulesVersion) -> str:
+    since = f" from {wording.day(told.governs_from)} on" if told.governs_from else ""
+    return f"version {told.version}{since}"
 
 
 def _excluded(body: Mapping[str, Any]) -> Iterator[Check]:

@@ -1,12 +1,15 @@
 """Invoices and credit notes as the console lists them, with what was paid."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from recommender import tables
 from recommender.billing.archive import Settlement, read_settlements
+from recommender.billing.file_type import HTML_TYPE
 from recommender.billing.months import parse_month
 from recommender.billing.payments import Account, PaymentState, read_accounts
 from recommender.errors import NotFoundError
@@ -27,7 +30,12 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class InvoiceRow:
-    """A line of the page; `state` is kind and words of its mark."""
+    """A line of the page.
+
+    Attributes:
+        state: Kind and words of its mark.
+        is_page: Whether it was issued as HTML, because no PDF could be drawn then.
+    """
 
     number: str
     kind: str
@@ -41,20 +49,21 @@ class InvoiceRow:
     open: str
     state: tuple[str, str]
     has_xml: bool
+    is_page: bool
 
 
 def read_invoices(shop: Shop, *, database: sa.Engine, now: dt.datetime) -> list[InvoiceRow]:
     """Return a shop's invoices and credit notes, newest first."""
     details = tables.invoice_details.c
-    with_data = sa.select(details.number).where(
-        details.shop_id == shop.shop_id, details.xml.is_not(None)
+    query = sa.select(details.number, details.content_type, details.xml.is_not(None)).where(
+        details.shop_id == shop.shop_id
     )
     with database.connect() as connection:
         months = {one.invoice_number: one for one in read_settlements(connection, shop.shop_id)}
-        numbers = set(connection.execute(with_data).scalars())
+        files = {number: told for number, *told in connection.execute(query)}
     today = local_day(now, shop.timezone)
     return [
-        _row(account, months[account.number], account.number in numbers, today)
+        _row(account, months[account.number], files[account.number], today)
         for account in reversed(read_accounts(database=database, shop_id=shop.shop_id))
     ]
 
@@ -75,8 +84,8 @@ def read_invoice_xml(shop_id: str, number: str, *, database: sa.Engine) -> bytes
     return bytes(xml)
 
 
-def _row(account: Account, closed: Settlement, has_xml: bool, today: dt.date) -> InvoiceRow:
-    currency = account.currency
+def _row(account: Account, closed: Settlement, file: Sequence[Any], today: dt.date) -> InvoiceRow:
+    currency, (content_type, has_xml) = account.currency, file
     return InvoiceRow(
         number=account.number,
         kind="Credit note" if closed.amount_minor < 0 else "Invoice",
@@ -90,6 +99,7 @@ def _row(account: Account, closed: Settlement, has_xml: bool, today: dt.date) ->
         open=money(account.open_minor, currency),
         state=_STATES[account.state(today)],
         has_xml=has_xml,
+        is_page=content_type == HTML_TYPE,
     )
 
 

@@ -40,6 +40,9 @@ _POLICIES = {
 }
 
 
+_IN_A_MONTH = ": what a visitor’s orders of one month count at most together, in both groups"
+
+
 def money(minor: int, currency: str) -> str:
     """Write an amount with a true minus sign, on one line."""
     return wording.amount(minor, currency).replace("-", "−").replace(" ", "\u00a0")
@@ -107,6 +110,11 @@ def terms(contract: Contract) -> list[tuple[str, str]]:
             f"an order counts {money(contract.order_cap_minor)} at most, in both groups"
             if contract.order_cap_minor
             else "none: an order counts in full",
+        ),
+        *(
+            [("Cap per visitor", f"{money(contract.visitor_month_cap_minor)}{_IN_A_MONTH}")]
+            if contract.visitor_month_cap_minor
+            else []
         ),
         (
             "Certainty",

@@ -257,10 +257,17 @@ def test_a_customer_is_erased_on_every_browser(world: World) -> None:
         path = f"/v1/visitors/{visitor_id}/customer"
         answer = world._client.put(path, json={"customer_id": "7"}, headers=world._headers)
         assert answer.status_code == 201
+    person = customer_pseudonym(world.shop.visitor_key, "7")
+    marked = tables.orders.update().values(marks=f"test {person} other")
+    with world.services.database.begin() as connection:
+        connection.execute(marked)
     assert world.call("DELETE", "/v1/customers/7")[1]["visitors"] == 3
     world.finish()
-    for one in (world.gone, world.stays, customer_pseudonym(world.shop.visitor_key, "7")):
+    for one in (world.gone, world.stays, person):
         assert world.holders(one, TOMBSTONES) == []
+    with world.services.database.connect() as connection:
+        marks = connection.scalars(sa.select(tables.orders.c.marks)).all()
+    assert {tuple(one.split()) for one in marks} == {("test", "other")}
 
 
 def test_one_browser_leaves_the_path_of_the_others(world: World) -> None:

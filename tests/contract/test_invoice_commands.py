@@ -9,11 +9,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from money_world import CONTRACT, START, shop_month
+from money_world import CONTRACT, START, bill_to, shop_month
 from recommender.adapters.invoice_pdf import render_invoice
 from recommender.billing import settle as settling
+from recommender.billing.archive import read_invoice_pdf
 from recommender.bootstrap import Services
-from recommender.cli import party_commands, payment_commands
+from recommender.cli import (
+    exclusion_commands,
+    ledger_commands,
+    party_commands,
+    payment_commands,
+)
 from recommender.errors import InvalidInputError, NotFoundError
 from recommender.records import Shop
 from recommender.shops.registry import add_contract
@@ -57,8 +63,10 @@ def run(services: Services, monkeypatch: pytest.MonkeyPatch) -> Run:
         "buyer": party_commands.buyer,
         "payments": payment_commands.payments,
         "journal": payment_commands.journal,
+        "ledger": ledger_commands.ledger,
+        "exclusions": exclusion_commands.exclusions,
     }
-    for module in (party_commands, payment_commands):
+    for module in (party_commands, payment_commands, ledger_commands, exclusion_commands):
         monkeypatch.setattr(module, "make_services", lambda **_: services)
 
     def call(name: str, *arguments: str) -> Result:
@@ -159,3 +167,34 @@ def test_what_is_wrong_is_said(run: Run, shop: Shop, tmp_path: Path) -> None:
 def raise_from(result: Result) -> None:
     assert result.exception is not None
     raise result.exception
+
+
+def test_the_books_hold_what_issued_invoices_name(
+    run: Run, shop: Shop, services: Services, issued: Callable[[], str], tmp_path: Path
+) -> None:
+    bill_to(shop.shop_id, services.database)
+    pdf = tmp_path / "invoice.pdf"
+    pdf.write_bytes(read_invoice_pdf(shop.shop_id, issued(), database=services.database))
+    told = run("ledger", "verify", str(pdf), "--json")
+    assert json.loads(told.stdout) == {"transactions": 1, "invoices": 1}
+    older = Path(__file__).parents[1] / "vectors" / "invoice-2.pdf"
+    refused = run("ledger", "verify", str(older)).exception
+    assert isinstance(refused, InvalidInputError)
+    assert refused.code == "no-ledger-end"
+
+
+def test_exclusions_are_stated_from_files_and_listed(
+    run: Run, shop: Shop, clock: Clock, tmp_path: Path
+) -> None:
+    staff = write(tmp_path / "staff.txt", "Ann@shop.example\n\n4711\n")
+    of = ("--shop", shop.shop_id)
+    change = ("exclusions", "change", *of)
+    first = run(*change, "--add-staff", staff, "--add-mark", "Tag:Team", "--json")
+    assert json.loads(first.stdout)["staff"] == 2
+    gone = write(tmp_path / "gone.txt", "ann@SHOP.example")
+    run(*change, "--drop-staff", gone, "--drop-mark", "tag:team")
+    told = json.loads(run("exclusions", "show", *of, "--json").stdout)
+    tomorrow = (clock.at.date() + dt.timedelta(days=1)).isoformat()
+    assert (told["staff"], told["marks"]) == (1, [])
+    assert [one["governs_from"] for one in told["versions"]] == [None, tomorrow, tomorrow]
+    assert "1 people; marks: none" in run("exclusions", "show", *of).stdout

@@ -9,10 +9,12 @@ import sqlalchemy as sa
 
 from money_world import CONTRACT
 from recommender import tables
-from recommender.billing.book import book, verify_ledger
+from recommender.billing.book import book, ledger_end, verify_ledger
+from recommender.billing.evidence import LedgerEnd
 from recommender.billing.ledger import Account, Posting
 from recommender.errors import InconsistentError
 from recommender.records import RateTier, Shop
+from recommender.shops.chain import FIRST_HASH, seal
 from recommender.shops.registry import add_contract, read_contracts
 
 NOW = dt.datetime(2026, 4, 2, 6, tzinfo=dt.UTC)
@@ -193,6 +195,38 @@ def test_whoever_goes_round_the_triggers_is_found_out(
     assert caught.value.code == "ledger-broken"
 
 
+def test_an_invoice_gives_away_whoever_rewrote_the_whole_chain(
+    booked: sa.Engine, shop: Shop
+) -> None:
+    """Row, seals and end fit together again; only what has left the house does not."""
+    with booked.begin() as connection:
+        printed = ledger_end(connection)
+    enter(booked, shop, "2026-000004", 120, -100, -20)
+    assert printed.sequence == 3
+    nothing = LedgerEnd(0, FIRST_HASH)
+    assert verify_ledger(database=booked, ends=[printed, nothing]) == 4
+    unguarded(booked, *_rewritten(booked))
+    assert verify_ledger(database=booked) == 4
+    with pytest.raises(InconsistentError, match=r"Transaction 3 .* names") as caught:
+        verify_ledger(database=booked, ends=[printed])
+    assert caught.value.code == "ledger-broken"
+
+
+def _rewritten(database: sa.Engine) -> list[sa.Executable]:
+    """Give the second transaction another reference, and seal it and all after it anew."""
+    with database.connect() as connection:
+        rows = connection.execute(sa.select(LEDGER).order_by("sequence")).mappings().all()
+    statements: list[sa.Executable] = []
+    previous = rows[0]["entry_hash"]
+    for row in rows[1:]:
+        reference = "cd" * 32 if row["sequence"] == 2 else row["reference"]
+        entry = {**row, "reference": reference, "previous_hash": previous}
+        entry["entry_hash"] = previous = seal(entry)
+        same = LEDGER.c.sequence == row["sequence"]
+        statements.append(LEDGER.update().where(same).values(entry))
+    return [*statements, END.update().values(entry_hash=previous)]
+
+
 def test_a_posting_that_nobody_sealed_is_found(booked: sa.Engine, shop: Shop) -> None:
     row = {
         "shop_id": shop.shop_id,
@@ -217,6 +251,7 @@ def test_all_terms_of_a_contract_come_back(database: sa.Engine, shop: Shop) -> N
         licence_month_minor=9_900,
         minimum_month_minor=20_000,
         vat_case="reverse_charge",
+        visitor_month_cap_minor=90_000,
     )
     assert add_contract(told, database=database) == told
     assert read_contracts(shop.shop_id, database=database) == [told]

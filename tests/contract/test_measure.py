@@ -14,6 +14,7 @@ from recommender.events.sealing import seal_days
 from recommender.ports import EventLog
 from recommender.records import Arm, Contract, DailySum, EventItem, EventType, Shop
 from recommender.uplift.measure import collect, measure
+from recommender.uplift.removed import Removed
 from recommender.uplift.stored import (
     Measurement,
     read_measurement,
@@ -206,7 +207,11 @@ def test_programs_count_in_neither_arm(shoppers: Shoppers, measured: Measure) ->
     for arm in Arm:
         seen = result.behaviour[arm]
         assert (seen.visitors, seen.orders, seen.pages, seen.units) == (1, 1, 1, 1)
-    assert result.excluded["not-exposed"].orders == 2
+    assert result.excluded["program"].orders == 2
+    assert result.removed == tuple(
+        Removed("program", 1, arm.value, visitors=1, orders=1, revenue_minor=1_000) for arm in Arm
+    )
+    assert [told.version for told in result.rules] == [0]
 
 
 def test_visitors_who_met_no_recommendation_are_the_standing_check(

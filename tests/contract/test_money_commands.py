@@ -70,7 +70,7 @@ def test_measure_settle_and_verify_follow_each_other(
     told = json.loads(verified.stdout)
     assert (told["passed"], told["due_minor"]) == (True, settled["amount_minor"])
     assert "daily sums are what happened" in told["does_not_prove"]
-    assert run("verify", str(path)).stdout.count("ok  ") == 7
+    assert run("verify", str(path)).stdout.count("ok  ") == 9
 
 
 def test_text_is_for_people(run: Run, proven: Shop) -> None:

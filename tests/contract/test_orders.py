@@ -229,6 +229,41 @@ def test_an_order_is_edited_refunded_in_part_and_cancelled(
     assert len(sent(services)) == 1, "training learns of an order once"
 
 
+def test_an_order_told_as_a_test_is_kept_and_is_no_order(
+    caller: Caller, services: Services
+) -> None:
+    """Whatever is told of it later; and a sale that is called a test later stays a sale."""
+    told = [
+        order(test=True, customer_id=77, marks=["tag:team"]),
+        order(revision=2, net_minor=5),
+        order(order_id="B"),
+        order(order_id="B", revision=1, test=True),
+    ]
+    for one in told:
+        assert caller.tell("/v1/orders", one).status_code == 201
+    assert counted(services) == {("test", "A-1"): 5, ("order", "B"): 650}
+    [marks] = [row.marks for row in rows(services, tables.orders) if row.kind == "test"]
+    assert marks.split()[0] == "test"
+    assert len(marks.split()) == 3
+    assert [event.order_id for event in sent(services)] == ["B"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"marks": ["team"]}, "bad-mark"),
+        ({"marks": "tag:team"}, "wrong-type"),
+        ({"marks": ["tag:a"] * 21}, "wrong-type"),
+        ({"test": "no"}, "wrong-type"),
+    ],
+)
+def test_marks_that_cannot_be_read_refuse_the_order(
+    caller: Caller, change: dict[str, Any], code: str
+) -> None:
+    answer = caller.tell("/v1/orders", order(**change))
+    assert (answer.status_code, answer.json and answer.json["code"]) == (422, code)
+
+
 def test_a_dead_stream_costs_no_order_and_no_event(
     caller: Caller, services: Services, clock: Clock
 ) -> None:

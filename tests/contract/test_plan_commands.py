@@ -123,7 +123,8 @@ def test_a_design_is_begun_shown_and_advanced(run: Run, services: Services, shop
 
 
 def test_the_ledger_is_verified(run: Run, services: Services) -> None:
-    assert json.loads(run(ledger_commands.ledger, "verify", "--json").stdout) == {"transactions": 0}
+    told = json.loads(run(ledger_commands.ledger, "verify", "--json").stdout)
+    assert told == {"transactions": 0, "invoices": 0}
 
 
 def test_all_terms_can_be_agreed_by_command(run: Run, services: Services, shop: Shop) -> None:
@@ -132,11 +133,13 @@ def test_all_terms_can_be_agreed_by_command(run: Run, services: Services, shop: 
         *("--policy", "fair_value", "--rate", "0.12", "--tier", "100000=0.08"),
         *("--tier", "500000=0.05", "--licence", "99", "--minimum", "250", "--cap-year", "50000"),
         *("--cap-year-share", "0.03", "--vat-case", "reverse_charge"),
+        *("--visitor-month-cap", "900"),
     )
     result = run(shop_commands.shop, *arguments)
     assert result.exit_code == 0, result.output
     [stored] = read_contracts(shop.shop_id, database=services.database)
     assert stored.tiers == (RateTier(10_000_000, 800), RateTier(50_000_000, 500))
+    assert stored.visitor_month_cap_minor == 90_000
     assert (stored.licence_month_minor, stored.minimum_month_minor) == (9_900, 25_000)
     assert (stored.cap_year_minor, stored.cap_year_bps) == (5_000_000, 300)
     assert (stored.policy, stored.rate_bps, stored.vat_case) == (

@@ -27,10 +27,14 @@ from recommender.billing.preview import preview
 from recommender.billing.settle import settle
 from recommender.billing.verify import verify_invoice
 from recommender.errors import InvalidInputError, NotFoundError, UnavailableError
+from recommender.events.order_marks import person_key
 from recommender.events.sealing import read_revisions
 from recommender.ports import EventLog
-from recommender.records import Contract, Shop
+from recommender.records import Arm, Contract, EventType, Shop
+from recommender.shops.chain import FIRST_HASH
+from recommender.shops.change_exclusions import change_exclusions
 from recommender.shops.directory import ShopDirectory
+from recommender.shops.exclusions import ExclusionChange
 from recommender.shops.registry import ShopOrder, add_contract, create_shop
 from recommender.uplift.measure import measure
 from shoppers import Shoppers, live_through
@@ -125,6 +129,43 @@ def test_a_statement_names_the_sealed_days_it_was_made_from(
         *(day[3] for day in march),
         april[1][3],
     ]
+
+
+def test_statements_name_the_rules_what_they_removed_and_the_books_before(
+    shop: Shop, database: sa.Engine, event_log: EventLog, close: Settle, good_march: Contract
+) -> None:
+    """A program with an order; staff is named on 10 March and orders on the 20th."""
+    key, noon = shop.visitor_key, dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
+    change_exclusions(
+        shop,
+        ExclusionChange(add_staff=frozenset({person_key(key, "ann@shop.example")})),
+        database=database,
+        now=noon,
+    )
+    shoppers = Shoppers(shop)
+    shoppers.expose("program", noon, Arm.CONTROL)
+    shoppers.event(EventType.PAGE_VIEW, "program", noon, bot="1:bot/")
+    shoppers.order("of a program", 900, noon, "program")
+    shoppers.order("of ann", 500, noon + dt.timedelta(days=10))
+    for row, address in zip(shoppers.orders, ("", "ann@shop.example"), strict=True):
+        row["email_key"] = person_key(key, address)
+    shoppers.tell(event_log, database)
+    march = close()
+    assert march.statement["removed"] == [
+        {"reason": "program", "stratum": 1, "arm": "control", "visitors": 1, "orders": 1,
+         "revenue_minor": 900},
+        {"reason": "staff", "stratum": 0, "arm": "", "visitors": 0, "orders": 1,
+         "revenue_minor": 500},
+    ]  # fmt: skip
+    rules = march.statement["exclusion_rules"]
+    assert [one["governs_from"] for one in rules] == [None, "2026-03-11"]
+    assert march.statement["ledger"] == {"sequence": 0, "entry_hash": FIRST_HASH}
+    pdf = read_invoice_pdf(shop.shop_id, march.invoice_number, database=database)
+    assert verify_invoice(pdf).passed
+    with database.connect() as connection:
+        first = connection.scalar(sa.select(tables.ledger.c.entry_hash))
+    april = close("2026-04", now=MAY).statement
+    assert april["ledger"] == {"sequence": 1, "entry_hash": first}
 
 
 def test_a_month_whose_events_keep_coming_is_not_closed(
@@ -448,6 +489,8 @@ def test_an_invoice_proves_itself(issued: bytes) -> None:
         "evidence",
         "statement",
         "figures",
+        "exclusions",
+        "ledger",
         "e-invoice",
         "amounts",
         "vat",

@@ -154,6 +154,21 @@ def test_invoices_show_what_was_paid(
     assert dict(found) == {paid: "paid", partly: "overdue", last: "open"}
 
 
+def test_an_invoice_issued_as_a_page_is_named_so(
+    see: Callable[[str], str], services: Services, lived: Callable[[str], None]
+) -> None:
+    lived("due")
+    details = tables.invoice_details
+    with services.database.begin() as connection:
+        [first, *_] = connection.scalars(sa.select(details.c.number).order_by(details.c.number))
+        connection.exec_driver_sql("DROP TRIGGER invoice_details_no_update")
+        html = details.update().where(details.c.number == first).values(content_type="text/html")
+        connection.execute(html)
+    page = see("/console/invoices")
+    assert re.findall(r'Invoice ([\w-]+)</a> <span class="pill held">HTML</span>', page) == [first]
+    assert "no PDF could be drawn" in page
+
+
 def test_an_invoice_comes_as_data_too(
     see: Callable[[str], str], client: FlaskClient, lived: Callable[[str], None]
 ) -> None:

@@ -10,6 +10,7 @@ from money_world import CONTRACT, STRATUM, contract, evidence, shop_month
 from recommender.billing.evidence import (
     Billed,
     Evidence,
+    LedgerEnd,
     SealedRevision,
     read_evidence,
     write_evidence,
@@ -17,8 +18,11 @@ from recommender.billing.evidence import (
 from recommender.billing.months import Month
 from recommender.errors import InvalidInputError
 from recommender.records import Arm, DailySum, Phase, RateTier, Stratum
+from recommender.shops.exclusions import RulesVersion
 from recommender.shops.spreadsheet import cell_text, safe_cell
+from recommender.uplift.facts import Removal
 from recommender.uplift.freezing import FrozenDay
+from recommender.uplift.removed import Removed
 
 MARCH = dt.date(2027, 3, 31)
 BIG = st.integers(-(10**15), 10**15)
@@ -61,6 +65,7 @@ evidences = st.builds(
             st.builds(RateTier, st.integers(1, 10**12), st.integers(0, 10**4)), max_size=3
         ).map(tuple),
         licence_month_minor=st.integers(0, 10**9),
+        visitor_month_cap_minor=st.integers(0, 10**9),
         vat_case=st.sampled_from(["by_country", "reverse_charge"]),
     ),
     strata=st.lists(strata, max_size=3).map(tuple),
@@ -70,6 +75,29 @@ evidences = st.builds(
     frozen=st.lists(st.builds(FrozenDay, st.just(MARCH), st.just("no-orders"), printed)).map(tuple),
     ends_on=st.none() | st.just(MARCH),
     carried_minor=BIG,
+    rules=st.lists(
+        st.builds(
+            RulesVersion,
+            st.integers(0, 99),
+            st.none() | st.dates(),
+            st.none() | st.datetimes(timezones=st.just(dt.UTC)),
+            st.just("ab" * 32),
+        ),
+        max_size=3,
+    ).map(tuple),
+    removed=st.lists(
+        st.builds(
+            Removed,
+            st.sampled_from(list(Removal)).map(str),
+            st.integers(0, 9),
+            st.sampled_from(["", *map(str, Arm)]),
+            st.integers(0, 10**9),
+            st.integers(0, 10**9),
+            st.integers(0, 10**15),
+        ),
+        max_size=3,
+    ).map(tuple),
+    ledger=st.none() | st.builds(LedgerEnd, st.integers(0, 10**9), st.just("cd" * 32)),
 )
 
 
@@ -149,6 +177,15 @@ def test_the_sealed_days_are_named_and_read_back() -> None:
     written = write_evidence(facts)
     assert f"# sealed,2027-01-01,2,11200,{'ab' * 32}" in written.decode().splitlines()
     assert read_evidence(written) == facts
+
+
+def test_a_term_that_is_not_agreed_is_not_written() -> None:
+    """So that statements of before there was such a term keep their bytes."""
+    name = "contract.visitor_month_cap_minor"
+    assert name not in write_evidence(evidence(shop_month(), MARCH)).decode()
+    terms = contract(visitor_month_cap_minor=90_000)
+    lines = write_evidence(evidence(shop_month(), MARCH, terms=terms)).decode().splitlines()
+    assert f"# {name},90000" in lines
 
 
 GOOD = write_evidence(evidence(shop_month(), MARCH)).decode()

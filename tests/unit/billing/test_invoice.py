@@ -26,7 +26,7 @@ from recommender.errors import InconsistentError, InvalidInputError
 def test_an_invoice_adds_vat_and_dates() -> None:
     document = draft()
     assert document.kind is InvoiceKind.INVOICE
-    assert document.vat_minor == vat_amount(document.net_minor, 2_000)
+    assert document.vat_minor == vat_amount(document.net_minor, 2_000, "EUR")
     assert document.gross_minor == document.net_minor + document.vat_minor
     assert document.due_on == dt.date(2027, 3, 3)  # 30 days after 1 February
     assert document.service_from == dt.date(2027, 1, 1)
@@ -105,12 +105,18 @@ def test_a_document_without_vat_says_why() -> None:
 )
 def test_vat_is_rounded_to_the_nearest_minor_unit(net: int, vat: int) -> None:
     # 20 % of 102 is 20.4 and of 103 is 20.6; of 7 it is 1.4
-    assert vat_amount(net, 2_000) == vat
+    assert vat_amount(net, 2_000, "EUR") == vat
 
 
 def test_half_a_unit_of_vat_is_rounded_away_from_zero() -> None:
-    assert vat_amount(25, 1_000) == 3  # 2.5
-    assert vat_amount(-25, 1_000) == -3
+    assert vat_amount(25, 1_000, "EUR") == 3  # 2.5
+    assert vat_amount(-25, 1_000, "EUR") == -3
+
+
+def test_vat_of_three_decimals_is_rounded_to_what_an_invoice_can_state() -> None:
+    assert vat_amount(1_230, 500, "KWD") == 60  # 61.5, in steps of 10
+    assert vat_amount(1_300, 500, "KWD") == 70  # 65
+    assert vat_amount(-1_300, 500, "KWD") == -70
 
 
 def test_postings_without_vat_have_two_sides() -> None:

@@ -24,7 +24,8 @@ def fact(
     source = Source.IMPORT if revision == IMPORTED_REVISION else Source.SERVER
     at = START + dt.timedelta(hours=hour)
     return OrderFact("shop_1", kind, name, "A", net_minor, "EUR", at, at, more.get("visitor", ""),
-                     "hash", (), revision, source, cart_key=more.get("cart_key", ""))  # fmt: skip
+                     "hash", (), revision, source, cart_key=more.get("cart_key", ""),
+                     marks=more.get("marks", ""))  # fmt: skip
 
 
 def kept(facts: list[OrderFact]) -> int:
@@ -133,3 +134,14 @@ def test_every_permutation_of_a_real_life_comes_to_the_same() -> None:
     results = {fold_order(permuted) for permuted in itertools.permutations(life)}
     assert len(results) == 1
     assert kept(life) == 650 - 90 - 560
+
+
+def test_only_the_first_telling_marks_an_order() -> None:
+    """Whoever marks an order later may know what it did to the comparison."""
+    first, later = fact(ORDER, 0, 500, marks="a b"), fact(ORDER, 3, 400, marks="test c")
+    (order,) = fold_order([later, first])
+    assert (order.kind, order.net_minor, order.marks) == (ORDER, 400, "a b")
+    (test,) = fold_order([fact(ORDER, 0, 500, marks="test"), later, fact(REFUND, 0, 10, "R")])
+    assert (test.kind, test.net_minor) == (OrderKind.TEST, 400)
+    imported = fact(ORDER, IMPORTED_REVISION, 500)
+    assert fold_order([imported, fact(ORDER, 0, 500, marks="test")])[0].kind is OrderKind.TEST

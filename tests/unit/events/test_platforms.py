@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from platform_bodies import PRESTASHOP, PRESTASHOP_SLIP, SHOPIFY, SHOPIFY_REFUND, WOOCOMMERCE
 from recommender.errors import InvalidInputError
-from recommender.events.identity import pseudonym
+from recommender.events.identity import customer_pseudonym, pseudonym
 from recommender.events.link_keys import CART, CHECKOUT, EMAIL, email_sha256, link_key
 from recommender.events.order_fold import fold_order
+from recommender.events.order_marks import mark_key
 from recommender.events.platform_orders import Delivery
 from recommender.events.platforms import is_signed, plain_domain, sign_body
 from recommender.events.prestashop import read_prestashop
@@ -126,7 +127,7 @@ def test_a_cancelled_shopify_order_comes_to_nothing_in_any_order() -> None:
 
 @pytest.mark.parametrize(
     ("topic", "change"),
-    [("orders/edited", {}), ("products/update", {}), ("", {}), ("orders/create", {"test": True})],
+    [("orders/edited", {}), ("products/update", {}), ("", {})],
 )
 def test_what_states_nothing_is_passed_over(topic: str, change: dict[str, Any]) -> None:
     assert shopify(changed(SHOPIFY, **change), topic) == ()
@@ -287,10 +288,51 @@ def test_a_signature_fits_its_body_and_secret_only() -> None:
 
 
 @pytest.mark.parametrize("name", ["recommender_test", "_recommender_test"])
-def test_orders_that_the_shop_marks_as_tests_state_nothing(name: str) -> None:
-    """On every platform, so that the shop's own people are in neither arm."""
-    assert not shopify(changed(SHOPIFY, note_attributes=[{"name": name, "value": "1"}]))
-    assert not woo(changed(WOOCOMMERCE, meta_data=[{"key": name, "value": "yes"}]))
-    assert not presta({**PRESTASHOP, "test": True})
-    assert presta({**PRESTASHOP, "test": False})
-    assert woo(changed(WOOCOMMERCE, meta_data=[{"key": name, "value": ""}]))
+def test_orders_that_the_shop_marks_as_tests_are_no_orders(name: str) -> None:
+    """On every platform; they are kept, so that statements can say how many there were."""
+    tests = [
+        shopify(changed(SHOPIFY, note_attributes=[{"name": name, "value": "1"}])),
+        shopify(changed(SHOPIFY, test=True)),
+        woo(changed(WOOCOMMERCE, meta_data=[{"key": name, "value": "yes"}])),
+        presta({**PRESTASHOP, "test": True}),
+    ]
+    for told in tests:
+        assert [fact.kind for fact in fold_order(told)] == [OrderKind.TEST]
+    orders = [
+        presta({**PRESTASHOP, "test": False}),
+        woo(changed(WOOCOMMERCE, meta_data=[{"key": name, "value": ""}])),
+    ]
+    for told in orders:
+        assert OrderKind.TEST not in {fact.kind for fact in fold_order(told)}
+
+
+def test_an_order_carries_hashes_of_what_exclusions_may_name() -> None:
+    """Tags, codes, gateways, sources and the customer; none of them is stored as it is."""
+    told = shopify(
+        changed(
+            SHOPIFY,
+            tags="Wholesale, VIP",
+            discount_codes=[{"code": "TEAM20"}],
+            payment_gateway_names=["manual"],
+            source_name="pos",
+            customer={"id": 77},
+        )
+    )
+    marks = ("tag:wholesale", "tag:vip", "discount:team20", "gateway:manual", "source:pos")
+    wanted = [customer_pseudonym(KEY, "77"), *(mark_key(KEY, mark) for mark in marks)]
+    assert told[0].marks.split() == wanted
+    (order,) = woo(
+        changed(
+            WOOCOMMERCE,
+            coupon_lines=[{"code": "team20"}],
+            payment_method="cod",
+            created_via="admin",
+            customer_id=0,
+        )
+    )
+    marks = ("discount:team20", "gateway:cod", "source:admin")
+    assert order.marks.split() == [mark_key(KEY, mark) for mark in marks]
+    module = {**PRESTASHOP["order"], "module": "ps_wirepayment", "id_customer": "5"}
+    order = presta({**PRESTASHOP, "order": module})[0]
+    wanted = [customer_pseudonym(KEY, "5"), mark_key(KEY, "gateway:ps_wirepayment")]
+    assert order.marks.split() == wanted

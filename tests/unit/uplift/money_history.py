@@ -43,6 +43,7 @@ class Terms:
     timezone: str = PARIS
     frozen: Collection[dt.date] = ()
     last: dt.date = LAST
+    month_cap_minor: int = 0
 
 
 def order(order_id: str, net_minor: int, at: dt.datetime, visitor: str = "") -> Fact:
@@ -86,6 +87,7 @@ def count(
         facts_of(facts, links),
         entrants_of(entries),
         order_cap_minor=terms.cap_minor,
+        visitor_month_cap_minor=terms.month_cap_minor,
         calendar=calendar_of(terms),
         frozen=terms.frozen,
     )
@@ -138,7 +140,7 @@ def slow_sums(facts: Sequence[Fact], entries: Mapping[str, Entry], terms: Terms)
         day = FIRST
         while day <= terms.last:
             before, bought = spent, 0
-            spent = 0
+            months: dict[tuple[int, int], int] = defaultdict(int)
             for fact in own:
                 placed = local_day(fact.at, terms.timezone)
                 if fact.at < entry.at or placed in terms.frozen or placed > day:
@@ -150,7 +152,9 @@ def slow_sums(facts: Sequence[Fact], entries: Mapping[str, Entry], terms: Terms)
                     if r.order_id == fact.order_id
                     and _open_day(local_day(max(r.at, fact.at), terms.timezone), terms) <= day
                 )
-                spent += _capped(fact.net_minor - back, terms)
+                months[placed.year, placed.month] += _capped(fact.net_minor - back, terms)
+            limit = terms.month_cap_minor
+            spent = sum(min(one, limit or one) for one in months.values())
             if spent != before or bought:
                 cell = cells[Cell(day, entry.stratum, entry.arm)]
                 cell[1] += bought

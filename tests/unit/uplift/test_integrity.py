@@ -4,7 +4,7 @@ import pytest
 
 from recommender.errors import InconsistentError
 from recommender.records import Arm, DailySum, Stratum
-from recommender.uplift.integrity import check_split, split_p
+from recommender.uplift.integrity import check_split, removed_p, split_p
 
 START = dt.datetime(2027, 3, 1, tzinfo=dt.UTC)
 
@@ -60,3 +60,13 @@ def test_splits_without_a_question(counts: list[int], shares: list[float], p: fl
 def test_a_stratum_the_shop_never_had_stops_the_money_path() -> None:
     with pytest.raises(InconsistentError):
         check_split([visitors(Arm.CONTROL, 1, stratum=9)], [share(500_000)])
+
+
+def test_what_a_rule_took_out_is_compared_with_the_shares_of_its_strata() -> None:
+    strata = [share(500_000), share(900_000, 2)]
+    taken = [(1, Arm.TREATMENT, 60), (1, Arm.CONTROL, 40), (2, Arm.TREATMENT, 90)]
+    # 10 above 50 of 100, and 9 above 81 of 90: 19² / (25 + 8.1) = 10.906; p of χ² = 0.00096
+    assert removed_p(taken, strata) == pytest.approx(0.00096, abs=1e-5)
+    assert removed_p([(2, Arm.TREATMENT, 90), (2, Arm.CONTROL, 10)], strata) == 1.0
+    # Of 19 the variance is below 5, whatever they are.
+    assert removed_p([(1, Arm.CONTROL, 19)], strata) == 1.0

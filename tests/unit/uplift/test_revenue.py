@@ -1,6 +1,8 @@
 import datetime as dt
 import random
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,10 @@ from money_history import (
     Entry,
     Fact,
     Terms,
+    calendar_of,
     count,
+    entrants_of,
+    facts_of,
     order,
     refund,
     slow_sums,
@@ -24,6 +29,7 @@ from recommender.records import Arm, DailySum
 from recommender.uplift import revenue
 from recommender.uplift.days import local_day, microseconds
 from recommender.uplift.facts import Owner
+from recommender.uplift.revenue import count_revenue
 
 TREATED = {"a": Entry(1, Arm.TREATMENT, NOON)}
 SECOND = dt.timedelta(seconds=1)
@@ -209,41 +215,78 @@ def histories(draw: st.DrawFn) -> History:
     return facts, entries
 
 
+month_caps = st.sampled_from([0, 1, 300_000, 900_000])
 frozen_days = st.frozensets(st.integers(0, 45).map(lambda days: FIRST + days * DAY), max_size=6)
 
 
-@given(histories(), st.integers(0, 10**6), frozen_days)
+@given(histories(), st.integers(0, 10**6), month_caps, frozen_days)
 def test_sums_are_what_the_definition_says(
-    history: History, cap: int, frozen: frozenset[dt.date]
+    history: History, cap: int, month_cap: int, frozen: frozenset[dt.date]
 ) -> None:
-    terms = Terms(cap_minor=cap, frozen=frozen)
+    terms = Terms(cap_minor=cap, month_cap_minor=month_cap, frozen=frozen)
     assert sums_of(*history, terms) == slow_sums(*history, terms)
 
 
-@given(histories(), st.integers(0, 10**6), st.randoms(use_true_random=False))
+@given(histories(), st.integers(0, 10**6), month_caps, st.randoms(use_true_random=False))
 def test_the_order_of_arrival_does_not_matter(
-    history: History, cap: int, rng: random.Random
+    history: History, cap: int, month_cap: int, rng: random.Random
 ) -> None:
     facts, entries = history
     shuffled = rng.sample(facts, len(facts))
-    terms = Terms(cap_minor=cap)
+    terms = Terms(cap_minor=cap, month_cap_minor=month_cap)
     assert sums_of(facts, entries, terms) == sums_of(shuffled, entries, terms)
     assert count(facts, entries, terms).excluded == count(shuffled, entries, terms).excluded
 
 
-@given(histories(), st.integers(0, 10**6), st.integers(0, 40), frozen_days)
+@given(histories(), st.integers(0, 10**6), month_caps, st.integers(0, 40), frozen_days)
 def test_a_day_depends_on_nothing_later(
-    history: History, cap: int, days: int, frozen: frozenset[dt.date]
+    history: History, cap: int, month_cap: int, days: int, frozen: frozenset[dt.date]
 ) -> None:
     facts, entries = history
     last = FIRST + days * DAY
     known = [fact for fact in facts if local_day(fact.at, PARIS) <= last]
     present = {name: entry for name, entry in entries.items() if local_day(entry.at, PARIS) <= last}
-    early = sums_of(known, present, Terms(cap_minor=cap, frozen=frozen, last=last))
-    late = sums_of(facts, entries, Terms(cap_minor=cap, frozen=frozen))
+    terms = Terms(cap_minor=cap, month_cap_minor=month_cap, frozen=frozen)
+    early = sums_of(known, present, replace(terms, last=last))
+    late = sums_of(facts, entries, terms)
     assert early == [row for row in late if row.day <= last]
 
 
 def test_the_window_ends_with_its_last_day() -> None:
     assert sums_of([order("1", 5, NOON + 90 * DAY, "a")], TREATED) == sums_of([], TREATED)
     assert (NOON + 90 * DAY).date() > LAST
+
+
+def test_a_visitors_month_counts_its_cap_at_most_however_it_was_split() -> None:
+    """March comes to 900, of which 700 count; April begins anew; March's refund stays March's."""
+    april = NOON + 40 * DAY
+    facts = [
+        order("1", 500, NOON, "a"),
+        order("2", 400, NOON + DAY, "a"),
+        order("3", 600, april, "a"),
+        refund("1", 300, april),
+    ]
+    rows = sums_of(facts, TREATED, Terms(month_cap_minor=700))
+    spent = {row.day: row.revenue_minor for row in rows if row.revenue_minor}
+    # 900 less 300 is 600: the refund takes 100 off what counted.
+    assert spent == {NOON.date(): 500, (NOON + DAY).date(): 200, april.date(): 600 - 100}
+    assert sum(row.revenue_squares for row in rows) == 1_200**2
+
+
+def test_until_an_exposure_refunds_that_were_known_then_come_off() -> None:
+    """A refund made later may depend on the arm; one made before cannot."""
+    entries = {"a": Entry(1, Arm.TREATMENT, NOON)}
+    facts = [
+        order("1", 500, NOON, "a"),
+        refund("1", 200, NOON + DAY),
+        refund("1", 100, NOON + 3 * DAY),
+    ]
+    terms = Terms()
+    revenue = count_revenue(
+        facts_of(facts),
+        entrants_of(entries),
+        order_cap_minor=0,
+        calendar=calendar_of(terms),
+        until_us=np.array([microseconds(NOON + 2 * DAY)]),
+    )
+    assert revenue.steps.change_minor.tolist() == [500, -200]
