@@ -2,22 +2,18 @@
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
-from money_world import CONTRACT
 from recommender import tables
 from recommender.errors import InvalidInputError
 from recommender.events.identity import customer_pseudonym
 from recommender.events.order_marks import mark_key, person_key
-from recommender.ports import EventLog
-from recommender.records import Arm, Contract, EventType, OrderKind, Shop
+from recommender.records import Arm, EventType, OrderKind, Shop
 from recommender.shops.audit import read_audit, verify_audit
 from recommender.shops.change_exclusions import change_exclusions, read_timeline
 from recommender.shops.exclusions import ExclusionChange, Exclusions
-from recommender.uplift.measure import collect
 from recommender.uplift.removed import Removed
 from recommender.uplift.stored import Measurement
 from recommender.uplift.views import ViewKind
@@ -76,29 +72,6 @@ def test_what_is_no_mark_is_refused(database: sa.Engine, state: State, mark: str
     with pytest.raises(InvalidInputError) as caught:
         state(add_marks={mark})
     assert caught.value.code == "bad-exclusions"
-
-
-@pytest.fixture
-def contract(shop: Shop) -> Contract:
-    return replace(CONTRACT, shop_id=shop.shop_id, starts_on=dt.date(2026, 3, 2))
-
-
-@pytest.fixture
-def shoppers(shop: Shop) -> Shoppers:
-    return Shoppers(shop)
-
-
-@pytest.fixture
-def measured(
-    shop: Shop, database: sa.Engine, event_log: EventLog, contract: Contract, shoppers: Shoppers
-) -> Callable[[], Measurement]:
-    def run() -> Measurement:
-        shoppers.tell(event_log, database)
-        return collect(
-            shop, event_log=event_log, database=database, contract=contract, through=MARCH_31
-        )
-
-    return run
 
 
 def merge(database: sa.Engine, shop: Shop, browser: str, customer: str) -> str:

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from money_world import CONTRACT
 from recommender.errors import InconsistentError
 from recommender.events.sealing import seal_days
 from recommender.ports import EventLog
@@ -30,29 +29,6 @@ MARCH_31 = dt.date(2026, 3, 31)
 NOW = dt.datetime(2026, 4, 2, 6, tzinfo=dt.UTC)
 
 Measure = Callable[[dt.date], Measurement]
-
-
-@pytest.fixture
-def contract(shop: Shop) -> Contract:
-    return replace(CONTRACT, shop_id=shop.shop_id, starts_on=dt.date(2026, 3, 2))
-
-
-@pytest.fixture
-def shoppers(shop: Shop) -> Shoppers:
-    return Shoppers(shop)
-
-
-@pytest.fixture
-def measured(
-    shop: Shop, database: sa.Engine, event_log: EventLog, contract: Contract, shoppers: Shoppers
-) -> Measure:
-    def run(through: dt.date = MARCH_31) -> Measurement:
-        shoppers.tell(event_log, database)
-        return collect(
-            shop, event_log=event_log, database=database, contract=contract, through=through
-        )
-
-    return run
 
 
 def test_a_shop_without_events_has_empty_sums(measured: Measure) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+import statement_world
 from flask.testing import FlaskClient
 from pages import EMAIL, NOW, PASSWORD, STARTS_ON, log_in
 from statement_world import served_console
@@ -30,6 +31,14 @@ def owner(services: Services, shop: Shop, clock: Clock) -> Shop:
     add_user(shop.shop_id, EMAIL, PASSWORD, database=services.database, now=clock(), user_id="u1")
     terms = replace(CONTRACT, shop_id=shop.shop_id, starts_on=STARTS_ON, n_star=2_000)
     add_contract(terms, database=services.database)
+    return shop
+
+
+@pytest.fixture
+def bare_owner(services: Services, shop: Shop, clock: Clock) -> Shop:
+    """A shop with a login and nothing else, when statements of tests are looked at."""
+    clock.at = statement_world.NOW
+    add_user(shop.shop_id, EMAIL, PASSWORD, database=services.database, now=clock(), user_id="u1")
     return shop
 
 

@@ -5,25 +5,20 @@ from collections.abc import Callable
 import pytest
 import statement_world
 from flask.testing import FlaskClient
-from pages import EMAIL, PASSWORD, log_in, token
+from pages import log_in, token
 from werkzeug.test import TestResponse
 
 from recommender.bootstrap import Services
 from recommender.events.order_marks import person_key
 from recommender.records import Shop
-from recommender.shops.accounts import add_user
 from recommender.shops.change_exclusions import read_timeline
-from world import Clock
 
 PAGE = "/console/exclusions"
 
 
 @pytest.fixture
-def owner(services: Services, shop: Shop, clock: Clock) -> Shop:
-    """A shop with a login and nothing else."""
-    clock.at = statement_world.NOW
-    add_user(shop.shop_id, EMAIL, PASSWORD, database=services.database, now=clock(), user_id="u1")
-    return shop
+def owner(bare_owner: Shop) -> Shop:
+    return bare_owner
 
 
 @pytest.fixture

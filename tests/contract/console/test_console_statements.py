@@ -11,24 +11,20 @@ import pytest
 import sqlalchemy as sa
 import statement_world
 from flask.testing import FlaskClient
-from pages import EMAIL, PASSWORD, log_in
+from pages import PASSWORD, log_in
 
 from recommender import tables
 from recommender.bootstrap import Services
 from recommender.records import RateTier, Shop
 from recommender.shops.accounts import add_user
 from recommender.shops.registry import NewShop, ShopOrder, add_contract, create_shop
-from world import Clock
 
 MARCH = "/console/statements/2026-03/1"
 
 
 @pytest.fixture
-def owner(services: Services, shop: Shop, clock: Clock) -> Shop:
-    """A shop with a login and nothing else."""
-    clock.at = statement_world.NOW
-    add_user(shop.shop_id, EMAIL, PASSWORD, database=services.database, now=clock(), user_id="u1")
-    return shop
+def owner(bare_owner: Shop) -> Shop:
+    return bare_owner
 
 
 @pytest.fixture
