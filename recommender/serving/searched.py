@@ -14,11 +14,15 @@ from recommender.training.source import Arrays
 REASON = "searched"
 """Reason code of an item that answers to the words of a search."""
 
-RESEMBLANCE_MIN = 0.05
-"""Below it an item shares no more than a word that many titles have."""
+BEST_SHARE = 0.25
+"""Part of the best answer's resemblance below which an item has only the commonest of the words.
 
-BUDGET = 4_000
-"""Postings read, those of the rarest words first."""
+How much the best resembles says nothing: titles are longer than searches, and some words of a
+search are in no title.
+"""
+
+BUDGET = 200_000
+"""Postings read, rarest words first: two words that many titles have are read whole."""
 
 
 def answering(
@@ -40,5 +44,5 @@ def answering(
     nobody = np.full(1, -1, np.int32)
     vectors = vectors_of(content, [asked])
     (rows,), (found,) = nearest(content, vectors, allowed, own=nobody, k=n, budget=BUDGET)
-    met = found >= RESEMBLANCE_MIN
+    met = (found > 0) & (found >= BEST_SHARE * found.max())
     return rows[met], found[met]
