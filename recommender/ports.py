@@ -11,6 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from recommender.errors import UnavailableError
 from recommender.records import Event
 
 if TYPE_CHECKING:
@@ -121,6 +122,18 @@ class Visit:
     page_views: int = 0
 
 
+class Batch(NamedTuple):
+    """What one request of a browser brings.
+
+    Attributes:
+        events: Events of one shop, at least one.
+        visits: Visitor hash → what the next slate shall know.
+    """
+
+    events: Sequence[Event]
+    visits: Mapping[str, Visit]
+
+
 class EventStream(Protocol):
     """Durable queue between the web and the event log."""
 
@@ -137,6 +150,10 @@ class EventStream(Protocol):
         Raises:
             UnavailableError: The events are not stored, or nobody can tell.
         """
+        ...
+
+    def accept_each(self, batches: Sequence[Batch]) -> list[UnavailableError | None]:
+        """As `accept`, in one round trip for all; return for each why it is not stored."""
         ...
 
     def read(self, after: int, limit: int, block_ms: int = 0) -> list[StreamEntry]:

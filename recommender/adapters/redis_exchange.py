@@ -89,20 +89,26 @@ class GroupedExchange:
 
     def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """As the function of this name. When the server does not answer, all that wait are told."""
-        asked = _Asked(commands)
+        (outcome,) = self.exchange_each([commands])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def exchange_each(self, commands: Sequence[Sequence[Command]]) -> "list[list[Any] | Exception]":
+        """Send several lists of commands once; return for each its replies, or what went wrong."""
+        asked = [_Asked(one) for one in commands]
+        if not asked:
+            return []
         with self._lock:
-            self._waiting.append(asked)
+            self._waiting += asked
             leads = not self._is_busy
             self._is_busy = True
         if not leads:
-            asked.turn.acquire()
-        if asked.replies is None and asked.error is None:
+            asked[0].turn.acquire()
+        # They wait side by side, so whoever leads for the first leads for all.
+        if asked[0].outcome is None:
             self._lead()
-        if asked.error is not None:
-            raise asked.error
-        assert asked.replies is not None
-        _raise_refusal(asked.replies)
-        return asked.replies
+        return [one.outcome for one in asked if one.outcome is not None]
 
     def _lead(self) -> None:
         with self._lock:
@@ -116,10 +122,10 @@ class GroupedExchange:
             # What ends the leading thread is no reason to end the others.
             told = error if isinstance(error, Exception) else redis.ConnectionError("interrupted")
             for asked in group:
-                asked.error = told
+                asked.outcome = told
         else:
             for asked in group:
-                asked.replies = replies[: len(asked.commands)]
+                asked.take(replies[: len(asked.commands)])
                 replies = replies[len(asked.commands) :]
         with self._lock:
             # The first of those who came meanwhile leads them.
@@ -142,15 +148,20 @@ class GroupedExchange:
 
 @dataclass(slots=True)
 class _Asked:
-    """One thread's commands, and what came of them; `turn` is held until it may go on."""
+    """One caller's commands, and what came of them; `turn` is held until it may go on."""
 
     commands: Sequence[Command]
-    replies: list[Any] | None = None
-    error: Exception | None = None
+    outcome: list[Any] | Exception | None = None
     turn: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.turn.acquire()
+
+    def take(self, replies: list[Any]) -> None:
+        """Note the replies to these commands; of several refusals the first counts."""
+        self.outcome = next(
+            (one for one in replies if isinstance(one, redis.ResponseError)), replies
+        )
 
 
 def _ask(client: "redis.Redis", commands: Sequence[Command]) -> list[Any]:

@@ -37,7 +37,7 @@ from recommender.adapters.visitor_keys import (
     recent_key,
 )
 from recommender.errors import InvalidInputError, UnavailableError
-from recommender.ports import Backlog, StreamEntry, Visit, VisitorState
+from recommender.ports import Backlog, Batch, StreamEntry, Visit, VisitorState
 from recommender.records import Event
 
 CONNECT_SECONDS = 0.2
@@ -98,13 +98,27 @@ class RedisState:
 
     def accept(self, events: Sequence[Event], visits: Mapping[str, Visit]) -> None:
         """Store events durably, then remember what each visitor just did."""
-        entry = encode_events(events)
-        commands = entry_commands(events, entry, shown=self._is_shown(events[0].shop_id))
-        for visitor, visit in visits.items():
-            commands += visit_commands(events[0].shop_id, visitor, visit)
-        with driver_errors():
-            self._check_settings()
-            self._writes.exchange(commands)
+        (error,) = self.accept_each([Batch(events, visits)])
+        if error is not None:
+            raise error
+
+    def accept_each(self, batches: Sequence[Batch]) -> list[UnavailableError | None]:
+        """Store batches in one round trip; return for each why it is not stored."""
+        commands = [self._batch_commands(batch) for batch in batches]
+        try:
+            with driver_errors():
+                self._check_settings()
+        except UnavailableError as error:
+            return [error] * len(batches)
+        return [_refusal(outcome) for outcome in self._writes.exchange_each(commands)]
+
+    def _batch_commands(self, batch: Batch) -> list[Command]:
+        shop_id = batch.events[0].shop_id
+        entry = encode_events(batch.events)
+        commands = entry_commands(batch.events, entry, shown=self._is_shown(shop_id))
+        for visitor, visit in batch.visits.items():
+            commands += visit_commands(shop_id, visitor, visit)
+        return commands
 
     def _is_shown(self, shop_id: str) -> bool:
         """Tell whether a technician could follow: a busy shop's list would only cost the server."""
@@ -257,12 +271,25 @@ def driver_errors() -> Iterator[None]:
     """Turn the driver's errors into UnavailableError."""
     try:
         yield
-    except _NotDurableError as error:
-        raise UnavailableError(str(error), code="redis-not-durable") from error
     except redis.RedisError as error:
-        raise UnavailableError(
-            f"Redis does not answer: {error}", code="redis-unavailable"
-        ) from error
+        raise _told(error) from error
+
+
+def _refusal(outcome: list[Any] | Exception) -> UnavailableError | None:
+    if isinstance(outcome, redis.RedisError):
+        return _told(outcome)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return None
+
+
+def _told(error: redis.RedisError) -> UnavailableError:
+    if isinstance(error, _NotDurableError):
+        told = UnavailableError(str(error), code="redis-not-durable")
+    else:
+        told = UnavailableError(f"Redis does not answer: {error}", code="redis-unavailable")
+    told.__cause__ = error
+    return told
 
 
 def _examine_connection(connection: Any) -> None:

@@ -43,18 +43,18 @@ class Spool:
         self._syncing = threading.Lock()
         self._file: _OpenFile | None = None
 
-    def append(self, entry: bytes) -> None:
-        """Return once the entry is on disk.
+    def append(self, *entries: bytes) -> None:
+        """Return once the entries are on disk.
 
         Raises:
-            UnavailableError: `spool-full`, or `spool-failed` when the disk refuses; the entry
-                counts as not stored.
+            UnavailableError: `spool-full`, or `spool-failed` when the disk refuses; the entries
+                count as not stored.
         """
-        record = encode_record(entry)
+        records = b"".join(map(encode_record, entries))
         try:
             with self._writing:
-                file = self._file_for(len(record))
-                end = file.write(record)
+                file = self._file_for(len(records))
+                end = file.write(records)
             # Whoever comes first syncs for all that wrote meanwhile.
             with self._syncing:
                 file.sync(end)

@@ -27,7 +27,7 @@ from recommender.adapters.redis_stream import STREAM
 from recommender.adapters.spool import Spool
 from recommender.errors import InvalidInputError, UnavailableError
 from recommender.events.visits import visits_of
-from recommender.ports import Visit, VisitorState
+from recommender.ports import Batch, VisitorState
 from recommender.records import Event
 from recommender.telemetry import EVENTS_TOTAL, SPOOL_BYTES, STREAM_FULL_SHARE, get_logger
 
@@ -70,15 +70,28 @@ class SpoolingState(RedisState):
     def _shoppers_reader(self) -> "redis.Redis":
         return open_client(self._url, self._read_seconds, None)
 
-    def accept(self, events: Sequence[Event], visits: Mapping[str, Visit]) -> None:
-        """Store events durably: in the stream, else in the spool.
+    def accept_each(self, batches: Sequence[Batch]) -> list[UnavailableError | None]:
+        """Store batches durably: in the stream, else in the spool.
 
-        Raises:
-            UnavailableError: In neither; `spool-full`, `spool-failed`, or `redis-not-durable`.
+        Returns:
+            For each why it is in neither; `spool-full`, `spool-failed`, or `redis-not-durable`.
         """
-        store = super().accept
-        if not (self._breaker.may_try() and self._reaches(lambda: store(events, visits))):
-            self._spool(events)
+        outcomes: list[UnavailableError | None] = [_away() for _ in batches]
+        if self._breaker.may_try():
+            outcomes = super().accept_each(batches)
+            self._heard(outcomes)
+        lost = [place for place, error in enumerate(outcomes) if error and _is_away(error)]
+        if lost:
+            refusal = self._spool_each([batches[place].events for place in lost])
+            for place in lost:
+                outcomes[place] = refusal
+        return outcomes
+
+    def _heard(self, outcomes: Sequence[UnavailableError | None]) -> None:
+        if None in outcomes:
+            self._answered()
+        elif outcomes and outcomes[0]:
+            self._note(outcomes[0])
 
     def record_exposure(self, event: Event) -> None:
         """Store the exposure durably, here or there; while the server is away once a visitor."""
@@ -88,7 +101,8 @@ class SpoolingState(RedisState):
         key = (event.shop_id, event.visitor, event.placement)
         if key in self._exposed_meanwhile:
             return
-        self._spool([event])
+        if refusal := self._spool_each([[event]]):
+            raise refusal
         if len(self._exposed_meanwhile) < _MAX_KNOWN_EXPOSED:
             self._exposed_meanwhile.add(key)
 
@@ -151,16 +165,21 @@ class SpoolingState(RedisState):
         try:
             write()
         except UnavailableError as error:
-            if error.code != _UNAVAILABLE:
+            if not _is_away(error):
                 raise
             self._note(error)
             return False
         self._answered()
         return True
 
-    def _spool(self, events: Sequence[Event]) -> None:
-        self.spool.append(encode_events(events))
-        EVENTS_TOTAL.labels("spooled", "").inc(len(events))
+    def _spool_each(self, batches: Sequence[Sequence[Event]]) -> UnavailableError | None:
+        """Put batches into the spool, all or, with the reason, none."""
+        try:
+            self.spool.append(*map(encode_events, batches))
+        except UnavailableError as error:
+            return error
+        EVENTS_TOTAL.labels("spooled", "").inc(sum(map(len, batches)))
+        return None
 
     def _answered(self) -> None:
         if self._breaker.is_doubtful:
@@ -169,7 +188,7 @@ class SpoolingState(RedisState):
 
     def _note(self, error: UnavailableError) -> None:
         # A refusal is an answer: asking again costs nobody time.
-        if error.code == _UNAVAILABLE and not isinstance(error.__cause__, redis.ResponseError):
+        if _is_away(error) and not isinstance(error.__cause__, redis.ResponseError):
             self._breaker.failed()
 
     def _measure_stream(self) -> float:
@@ -186,6 +205,10 @@ class SpoolingState(RedisState):
 
 def _away() -> UnavailableError:
     return UnavailableError("Redis did not answer a moment ago", code=_UNAVAILABLE)
+
+
+def _is_away(error: UnavailableError) -> bool:
+    return error.code == _UNAVAILABLE
 
 
 def _restoring_commands(entry: bytes) -> list[Command]:

@@ -39,7 +39,7 @@ def gunicorn_argv(settings: Settings, *, listen_fd: int | None = None) -> list[s
     options = {
         "--config": f"python:{__name__}",
         "--bind": f"{host}:{settings.port}" if listen_fd is None else f"fd://{listen_fd}",
-        "--worker-class": "gthread",
+        "--worker-class": "recommender.adapters.direct_worker.DirectWorker",
         "--workers": settings.web_workers,
         "--threads": THREADS,
         "--timeout": REQUEST_SECONDS,

@@ -19,6 +19,7 @@ from recommender.web import (
     webhook_routes,
 )
 from recommender.web.collect_endpoint import MAX_BODY_BYTES, CollectEndpoint
+from recommender.web.direct import direct_answers
 from recommender.web.operations_routes import STATIC_FOLDER
 from recommender.web.problems import register_problems
 from recommender.web.proxy_check import ProxyCheck
@@ -69,10 +70,11 @@ def create_app(services: "Services") -> Flask:
     if services.settings.trust_proxy_hops:
         hops = services.settings.trust_proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
-    app.wsgi_app = SlateEndpoint(services, app.wsgi_app)  # type: ignore[method-assign]
-    app.wsgi_app = CollectEndpoint(services, app.wsgi_app)  # type: ignore[method-assign]
-    app.wsgi_app = RequestsActForNobody(app.wsgi_app)  # type: ignore[method-assign]
-    app.wsgi_app = ProxyCheck(app.wsgi_app, services.settings.trust_proxy_hops)  # type: ignore[method-assign]
+    slates = SlateEndpoint(services, app.wsgi_app)
+    collect = CollectEndpoint(services, slates)
+    acting = RequestsActForNobody(collect)
+    app.wsgi_app = proxy_check = ProxyCheck(acting, services.settings.trust_proxy_hops)  # type: ignore[method-assign]
+    app.extensions["direct"] = direct_answers(slates, collect, proxy_check)
     return app
 
 

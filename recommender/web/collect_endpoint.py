@@ -4,7 +4,8 @@ In comes a WSGI environment, out goes each event's own status, once the events a
 whatever else is asked goes to the application behind. Must not know how events are stored.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,22 +16,23 @@ from recommender.events.parsing import ParsedBatch, parse_events
 from recommender.events.shedding import CROWDED_SHARE, is_shed
 from recommender.events.visits import visits_of
 from recommender.experiments.assignment import assign
-from recommender.records import Rejection, Shop
+from recommender.ports import Batch
+from recommender.records import Event, Rejection, Shop
+from recommender.shops.acting import begin_request, end_request
 from recommender.telemetry import EVENTS_TOTAL, RATE_LIMITED_TOTAL, SHED_TOTAL
+from recommender.web.answers import Answer, answer_of, json_answer
 from recommender.web.problems import problem, problem_of
-from recommender.web.security import headers_of_all, shop_of_page
+from recommender.web.security import shop_of_page
 from recommender.web.slate_endpoint import read_arguments
 from recommender.web.strict_json import read_json
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
-    from flask import Response
 
     from recommender.bootstrap import Services
 
 PATH = "/v1/events"
 MAX_BODY_BYTES = 256 * 1024
-_JSON_HEADERS = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 _ACCEPTED = EVENTS_TOTAL.labels("accepted", "").inc
 
 
@@ -50,36 +52,80 @@ class CollectEndpoint:
         """Answer one request."""
         if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "POST":
             return self._behind(environ, start_response)
+        (answer,) = self.answer_each([environ])
+        return answer.start(start_response)
+
+    def answer_each(self, environs: Sequence[dict[str, Any]]) -> list[Answer]:
+        """Answer requests of this address in their order; what they bring is stored together."""
+        taken = [self._take(environ) for environ in environs]
+        self._store([one for one in taken if one.error is None and one.events])
+        return [_answer(one) for one in taken]
+
+    def _take(self, environ: dict[str, Any]) -> "_Taken":
+        taken = _Taken()
         origin = environ.get("HTTP_ORIGIN")
-        allowed_origin = None
+        token = begin_request()
         try:
             key = read_arguments(environ.get("QUERY_STRING", "")).get("key", "")
             shop = shop_of_page(self._services.shops, key, origin, sends_events=True)
-            allowed_origin = origin
-            answer = take_events(self._services, shop, environ)
+            taken.allowed_origin = origin
+            taken.batch = read_events(self._services, shop, environ)
+            taken.shed_from(self._services.state.full_share)
         except Exception as error:
-            answer = problem_of(error, PATH)
-        if not isinstance(answer, bytes):
-            answer.headers.extend(headers_of_all(answer.status_code, allowed_origin))
-            return answer(environ, start_response)
-        length = ("Content-Length", str(len(answer)))
-        headers = [*_JSON_HEADERS, length, *headers_of_all(202, allowed_origin)]
-        start_response("202 Accepted", headers)
-        return (answer,)
+            taken.error = error
+        finally:
+            end_request(token)
+        return taken
+
+    def _store(self, stored: Sequence["_Taken"]) -> None:
+        if not stored:
+            return
+        batches = [Batch(one.events, visits_of(one.events)) for one in stored]
+        try:
+            outcomes: Sequence[Exception | None] = self._services.state.accept_each(batches)
+        except Exception as error:
+            outcomes = [error] * len(stored)
+        for one, outcome in zip(stored, outcomes, strict=True):
+            one.error = outcome
 
 
-def take_events(services: "Services", shop: Shop, environ: dict[str, Any]) -> "bytes | Response":
-    """Store a batch; return each event's own status in the batch's order.
+_NOTHING = ParsedBatch(())
 
-    Returns:
-        The body of a 202, or a problem document when no event was fit to be taken.
+
+@dataclass(slots=True)
+class _Taken:
+    """One request on its way.
+
+    Attributes:
+        batch: What it says.
+        events: Those of its events that are to be stored.
+        full_share: How full the stream was.
+        error: Why nothing of it is stored.
+    """
+
+    allowed_origin: str | None = None
+    batch: ParsedBatch = _NOTHING
+    events: tuple[Event, ...] = ()
+    full_share: float = 0.0
+    error: Exception | None = None
+
+    def shed_from(self, full_share: float) -> None:
+        """Leave out what a stream so full does not take."""
+        self.full_share = full_share
+        self.events = self.batch.events
+        if full_share >= CROWDED_SHARE:
+            self.events = tuple(one for one in self.events if not is_shed(one.type, full_share))
+
+
+def read_events(services: "Services", shop: Shop, environ: dict[str, Any]) -> ParsedBatch:
+    """Return what a request says.
 
     Raises:
         InvalidInputError: The body is no batch of events.
-        UnavailableError: The events are not stored; or `rate-limited`.
+        UnavailableError: `rate-limited`.
     """
     _check_rate(services, shop, environ)
-    batch = parse_events(
+    return parse_events(
         read_json(read_body(environ)),
         shop=shop,
         received_at=services.now(),
@@ -90,13 +136,6 @@ def take_events(services: "Services", shop: Shop, environ: dict[str, Any]) -> "b
         ),
         assign=_assigner(shop),
     )
-    full_share = services.state.full_share
-    events = batch.events
-    if full_share >= CROWDED_SHARE:
-        events = tuple(event for event in events if not is_shed(event.type, full_share))
-    if events:
-        services.state.accept(events, visits_of(events))
-    return _answer(batch, full_share)
 
 
 def read_body(environ: dict[str, Any]) -> bytes:
@@ -173,12 +212,17 @@ def _item_test(services: "Services", shop_id: str) -> Callable[[str], bool]:
     return knows_item
 
 
-def _answer(batch: ParsedBatch, full_share: float) -> "bytes | Response":
-    if not batch.events:
-        first = batch.outcomes[0]
+def _answer(taken: _Taken) -> Answer:
+    """Return each event's own status in the batch's order, or why nothing was taken."""
+    if taken.error is not None:
+        return answer_of(problem_of(taken.error, PATH), taken.allowed_origin)
+    statuses = list(_statuses(taken.batch, taken.full_share))
+    if not taken.batch.events:
+        first = taken.batch.outcomes[0]
         assert isinstance(first, Rejection)
-        return problem(422, first.code, first.detail, events=list(_statuses(batch, full_share)))
-    return orjson.dumps({"events": list(_statuses(batch, full_share))})
+        refusal = problem(422, first.code, first.detail, events=statuses)
+        return answer_of(refusal, taken.allowed_origin)
+    return json_answer("202 Accepted", orjson.dumps({"events": statuses}), taken.allowed_origin)
 
 
 def _statuses(batch: ParsedBatch, full_share: float) -> Iterator[dict[str, object]]:

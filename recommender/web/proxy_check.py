@@ -30,11 +30,13 @@ class ProxyCheck:
 
     def __call__(self, environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
         """Pass one request on."""
-        if not self._has_told and environ["PATH_INFO"] not in _LOCAL_PATHS:
-            self._look(environ)
+        self.look(environ)
         return self._behind(environ, start_response)
 
-    def _look(self, environ: dict[str, Any]) -> None:
+    def look(self, environ: dict[str, Any]) -> None:
+        """Look at one request."""
+        if self._has_told or environ["PATH_INFO"] in _LOCAL_PATHS:
+            return
         is_forwarded = "HTTP_X_FORWARDED_FOR" in environ
         is_local = str(environ.get("REMOTE_ADDR", "")).startswith(_LOOPBACK)
         if self._hops and not is_forwarded and not is_local:

@@ -6,7 +6,7 @@ application behind. Must not know how a slate is made.
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,14 @@ import uuid6
 from recommender.errors import InvalidInputError
 from recommender.records import Placement, Shop
 from recommender.serving.recommend import SlateAnswer, SlateRequest, recommend
+from recommender.shops.acting import begin_request, end_request
 from recommender.shops.widget_settings import as_previewed
 from recommender.telemetry import SLATE_SECONDS, SLATES_TOTAL
+from recommender.web.answers import Answer, answer_of, json_answer
 from recommender.web.preview_tokens import is_preview
 from recommender.web.problems import problem_of
 from recommender.web.reasons import LANGUAGES, reason_text
-from recommender.web.security import headers_of_all, shop_of_page
+from recommender.web.security import shop_of_page
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -34,7 +36,6 @@ PATH = "/v1/recommendations"
 MAX_CART = 50
 _MARK, _MARK_JSON = "\0", b"\\u0000"
 _PLACEMENTS = {placement.value: placement for placement in Placement}
-_JSON_HEADERS = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 
 
 class SlateEndpoint:
@@ -53,21 +54,26 @@ class SlateEndpoint:
         """Answer one request."""
         if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "GET":
             return self._behind(environ, start_response)
+        return self._answer(environ).start(start_response)
+
+    def answer_each(self, environs: Sequence[dict[str, Any]]) -> list[Answer]:
+        """Answer requests of this address in their order."""
+        return [self._answer(environ) for environ in environs]
+
+    def _answer(self, environ: dict[str, Any]) -> Answer:
         origin = environ.get("HTTP_ORIGIN")
         allowed_origin = None
+        token = begin_request()
         try:
             arguments = read_arguments(environ.get("QUERY_STRING", ""))
             shop = shop_of_page(self._services.shops, arguments.get("key", ""), origin)
             allowed_origin = origin
             body = answer_slate(self._services, shop, arguments)
         except Exception as error:
-            response = problem_of(error, PATH)
-            response.headers.extend(headers_of_all(response.status_code, allowed_origin))
-            return response(environ, start_response)
-        length = ("Content-Length", str(len(body)))
-        headers = [*_JSON_HEADERS, length, *headers_of_all(200, allowed_origin)]
-        start_response("200 OK", headers)
-        return (body,)
+            return answer_of(problem_of(error, PATH), allowed_origin)
+        finally:
+            end_request(token)
+        return json_answer("200 OK", body, allowed_origin)
 
 
 def read_arguments(query: str) -> dict[str, str]:
