@@ -225,11 +225,24 @@ class VisitorState:
         return tuple(dict.fromkeys([step.item_id for step in self.recent]))
 
 
+class WhoAsks(NamedTuple):
+    """Whose state is wanted.
+
+    Attributes:
+        visitor: Visitor hash; empty without consent.
+        placement: Where a slate is asked for.
+    """
+
+    shop_id: str
+    visitor: str = ""
+    placement: str = ""
+
+
 class HotState(Protocol):
     """Small facts every worker must see at once."""
 
-    def visitor_state(self, shop_id: str, visitor: str, placement: str) -> VisitorState:
-        """Return one visitor's state in one round trip; `visitor` may be empty."""
+    def visitor_states(self, asked: Sequence[WhoAsks]) -> list[VisitorState | UnavailableError]:
+        """Return each one's state, or why it cannot be read, in one round trip for all."""
         ...
 
     def record_exposure(self, event: Event) -> None:

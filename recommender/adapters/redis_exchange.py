@@ -28,7 +28,7 @@ def exchange(client: "redis.Redis", commands: Sequence[Command]) -> list[Any]:
         redis.RedisError: The server does not answer; nobody can tell which commands ran.
     """
     replies = _ask(client, commands)
-    _raise_refusal(replies)
+    raise_refusal(replies)
     return replies
 
 
@@ -37,27 +37,24 @@ def look_up(client: "redis.Redis", commands: Sequence[Command]) -> list[Any]:
 
     A pool's bookkeeping costs more than the read itself. A connection that was closed meanwhile is
     opened again, and the commands repeated.
+
+    Returns:
+        Refusals stand among the replies.
     """
     pool = client.connection_pool
     connection = _OWN.by_pool.get(pool)
     # A forked process must not speak on its parent's connection.
     if connection is not None and connection.pid == os.getpid():
         with contextlib.suppress(redis.ConnectionError):
-            return _replies(connection, commands)
+            return _ask_on(connection, commands)
     connection = _OWN.by_pool[pool] = _opened(client)
-    return _replies(connection, commands)
+    return _ask_on(connection, commands)
 
 
 def _opened(client: "redis.Redis") -> Any:
     """Return a connection beside the pool, which counts those that it makes itself."""
     pool = client.connection_pool
     return pool.connection_class(**pool.connection_kwargs)
-
-
-def _replies(connection: Any, commands: Sequence[Command]) -> list[Any]:
-    replies = _ask_on(connection, commands)
-    _raise_refusal(replies)
-    return replies
 
 
 class _OwnConnections(threading.local):
@@ -184,7 +181,8 @@ def _ask_on(connection: Any, commands: Sequence[Command]) -> list[Any]:
         raise
 
 
-def _raise_refusal(replies: Sequence[Any]) -> None:
+def raise_refusal(replies: Sequence[Any]) -> None:
+    """Raise the first refusal among replies."""
     for reply in replies:
         if isinstance(reply, redis.ResponseError):
             raise reply

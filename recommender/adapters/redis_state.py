@@ -24,7 +24,7 @@ from redis.retry import Retry
 
 from recommender.adapters import redis_stream as stream
 from recommender.adapters.event_codec import decode_events, encode_events
-from recommender.adapters.redis_exchange import Command, GroupedExchange, look_up
+from recommender.adapters.redis_exchange import Command, GroupedExchange, look_up, raise_refusal
 from recommender.adapters.visitor_keys import (
     DAY_SECONDS,
     devices_key,
@@ -37,7 +37,7 @@ from recommender.adapters.visitor_keys import (
     recent_key,
 )
 from recommender.errors import InvalidInputError, UnavailableError
-from recommender.ports import Backlog, Batch, StreamEntry, Visit, VisitorState
+from recommender.ports import Backlog, Batch, StreamEntry, Visit, VisitorState, WhoAsks
 from recommender.records import Event
 
 CONNECT_SECONDS = 0.2
@@ -178,32 +178,28 @@ class RedisState:
         """Return a stream entry with this event alone, for its rejection record."""
         return encode_events([event])
 
-    def visitor_state(self, shop_id: str, visitor: str, placement: str) -> VisitorState:
-        """Return one visitor's state in one round trip; `visitor` may be empty."""
-        return self._read_visitor(self._client, shop_id, visitor, placement)
+    def visitor_states(self, asked: Sequence[WhoAsks]) -> list[VisitorState | UnavailableError]:
+        """Return each one's state, or why it cannot be read, in one round trip for all."""
+        return self._read_states(self._client, asked)
 
-    def _read_visitor(
-        self, client: "redis.Redis", shop_id: str, visitor: str, placement: str
-    ) -> VisitorState:
-        commands: list[Command] = [("ZSCORE", _CATALOGUES, shop_id)]
-        if visitor:
-            flags = (exposed_key(shop_id, visitor, placement), pages_key(shop_id, visitor))
-            commands += [
-                _read_steps(shop_id, visitor),
-                ("MGET", *flags, devices_key(shop_id, visitor)),
-            ]
-        with driver_errors():
-            revision, *known = look_up(client, commands)
-            steps, (exposed, pages, devices) = known or ((), (None, None, None))
-            # Only where a customer logged in: what the other browsers saw costs a second trip.
-            others = devices.decode().split(",") if devices else ()
-            elsewhere = others and look_up(client, [_read_steps(shop_id, own) for own in others])
-        return VisitorState(
-            recent=joined_path([steps, *elsewhere], RECENT_STEPS) if others else path_of(steps),
-            exposed=exposed is not None,
-            catalogue_revision=int(revision or 0),
-            page_views=int(pages or 0),
-        )
+    def visitor_state(self, shop_id: str, visitor: str, placement: str) -> VisitorState:
+        """Return one visitor's state; `visitor` may be empty."""
+        (state,) = self.visitor_states([WhoAsks(shop_id, visitor, placement)])
+        if isinstance(state, UnavailableError):
+            raise state
+        return state
+
+    def _read_states(
+        self, client: "redis.Redis", asked: Sequence[WhoAsks]
+    ) -> list[VisitorState | UnavailableError]:
+        commands = [_state_commands(who) for who in asked]
+        try:
+            with driver_errors():
+                replies = iter(look_up(client, list(itertools.chain.from_iterable(commands))))
+        except UnavailableError as error:
+            return [error] * len(asked)
+        told = [list(itertools.islice(replies, len(own))) for own in commands]
+        return [_read_state(client, who, own) for who, own in zip(asked, told, strict=True)]
 
     def announce_catalogue(self, shop_id: str, revision: int) -> None:
         """Tell every worker that the shop's catalogue reached `revision`; it never goes back."""
@@ -340,6 +336,38 @@ def visit_commands(shop_id: str, visitor: str, visit: Visit) -> Iterator[Command
         key = pages_key(shop_id, visitor)
         yield ("INCRBY", key, str(visit.page_views))
         yield ("EXPIRE", key, str(PAGES_SECONDS))
+
+
+def _state_commands(who: WhoAsks) -> list[Command]:
+    shop_id, visitor, placement = who
+    commands: list[Command] = [("ZSCORE", _CATALOGUES, shop_id)]
+    if visitor:
+        flags = (exposed_key(shop_id, visitor, placement), pages_key(shop_id, visitor))
+        commands += [_read_steps(shop_id, visitor), ("MGET", *flags, devices_key(shop_id, visitor))]
+    return commands
+
+
+def _read_state(
+    client: "redis.Redis", who: WhoAsks, replies: Sequence[Any]
+) -> VisitorState | UnavailableError:
+    """Return the state that is told by the replies to `_state_commands`."""
+    try:
+        with driver_errors():
+            raise_refusal(replies)
+            revision, *known = replies
+            steps, (exposed, pages, devices) = known or ((), (None, None, None))
+            # Only where a customer logged in: what the other browsers saw costs a second trip.
+            others = devices.decode().split(",") if devices else ()
+            elsewhere = others and look_up(client, [_read_steps(who.shop_id, o) for o in others])
+            raise_refusal(elsewhere)
+    except UnavailableError as error:
+        return error
+    return VisitorState(
+        recent=joined_path([steps, *elsewhere], RECENT_STEPS) if others else path_of(steps),
+        exposed=exposed is not None,
+        catalogue_revision=int(revision or 0),
+        page_views=int(pages or 0),
+    )
 
 
 def _read_steps(shop_id: str, visitor: str) -> Command:

@@ -27,7 +27,7 @@ from recommender.adapters.redis_stream import STREAM
 from recommender.adapters.spool import Spool
 from recommender.errors import InvalidInputError, UnavailableError
 from recommender.events.visits import visits_of
-from recommender.ports import Batch, VisitorState
+from recommender.ports import Batch, VisitorState, WhoAsks
 from recommender.records import Event
 from recommender.telemetry import EVENTS_TOTAL, SPOOL_BYTES, STREAM_FULL_SHARE, get_logger
 
@@ -106,15 +106,14 @@ class SpoolingState(RedisState):
         if len(self._exposed_meanwhile) < _MAX_KNOWN_EXPOSED:
             self._exposed_meanwhile.add(key)
 
-    def visitor_state(self, shop_id: str, visitor: str, placement: str) -> VisitorState:
-        """Return one visitor's state; raises at once while the server is away."""
+    def visitor_states(self, asked: Sequence[WhoAsks]) -> list[VisitorState | UnavailableError]:
+        """Return each one's state, or why it cannot be read; at once while the server is away."""
         if self._breaker.is_open:
-            raise _away()
-        try:
-            return self._read_visitor(self._shoppers_reader, shop_id, visitor, placement)
-        except UnavailableError as error:
-            self._note(error)
-            raise
+            return [_away() for _ in asked]
+        states = self._read_states(self._shoppers_reader, asked)
+        if states and isinstance(states[0], UnavailableError):
+            self._note(states[0])
+        return states
 
     def add_counts(self, minute: int, amounts: Mapping[str, int]) -> dict[str, int]:
         """Add amounts by name to a minute's counts, and return the sums; they live two minutes."""

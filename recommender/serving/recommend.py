@@ -5,17 +5,17 @@ a slate would have been. Must not know HTTP, nor how a slate looks.
 """
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from recommender.catalog.eligibility import is_showable
 from recommender.catalog.rules import rules_in_force
 from recommender.catalog.snapshot import CatalogueSnapshot
-from recommender.errors import RecommenderError
+from recommender.errors import RecommenderError, UnavailableError
 from recommender.events.identity import partition_day, pseudonym
 from recommender.experiments.assignment import assign
-from recommender.ports import VisitorState
+from recommender.ports import VisitorState, WhoAsks
 from recommender.records import (
     Arm,
     Event,
@@ -36,6 +36,7 @@ from recommender.serving.fallback import Fallback, newest_items, popular_items
 from recommender.serving.model import Model
 from recommender.serving.ranking import Wishes, rank
 from recommender.serving.slates import rotation
+from recommender.shops.acting import for_shop
 from recommender.telemetry import FAILED_OPEN_TOTAL, get_logger
 
 __all__ = ["SlateAnswer", "SlateRequest", "recommend"]
@@ -56,7 +57,7 @@ class Models(Protocol):
 class Visitors(Protocol):
     """What a slate needs of `ports.HotState`."""
 
-    def visitor_state(self, shop_id: str, visitor: str, placement: str) -> VisitorState: ...
+    def visitor_states(self, asked: Sequence[WhoAsks]) -> list[VisitorState | UnavailableError]: ...
 
     def record_exposure(self, event: Event) -> None: ...
 
@@ -78,6 +79,10 @@ class SlateAnswer:
     catalogue: CatalogueSnapshot
 
 
+_UNKNOWN = VisitorState()
+_NO_CATALOGUE = CatalogueSnapshot()
+
+
 @dataclass(slots=True)
 class _Work:
     """One request on its way, with what was found out about it."""
@@ -85,14 +90,20 @@ class _Work:
     request: SlateRequest
     shop: Shop
     hot_state: Visitors
-    slate_id: str
-    setting: PlacementSetting
     now: dt.datetime
     new_id: Callable[[], str]
     is_late: Callable[[], bool]
-    visitor: str = ""
-    state: VisitorState = field(default_factory=VisitorState)
-    catalogue: CatalogueSnapshot = field(default_factory=CatalogueSnapshot)
+    state: VisitorState = _UNKNOWN
+    catalogue: CatalogueSnapshot = _NO_CATALOGUE
+    slate_id: str = field(init=False)
+    setting: PlacementSetting = field(init=False)
+    visitor: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        placement = self.request.placement
+        self.slate_id = self.new_id()
+        self.setting = self.shop.placements.get(placement) or PlacementSetting(placement)
+        self.visitor = pseudonym(self.shop.visitor_key, self.request.visitor_id)
 
     @property
     def n(self) -> int:
@@ -113,10 +124,9 @@ class _Work:
         return SlateAnswer(slate, str(arm), shown, self.catalogue)
 
 
-def recommend(  # noqa: PLR0913 - each is another part of the service
-    request: SlateRequest,
+def recommend(
+    asked: Sequence[tuple[Shop, SlateRequest]],
     *,
-    shop: Shop,
     hot_state: Visitors,
     catalogues: Catalogues,
     models: Models,
@@ -124,47 +134,55 @@ def recommend(  # noqa: PLR0913 - each is another part of the service
     monotonic: Callable[[], float],
     new_id: Callable[[], str],
     budget_ms: int = 50,
-) -> SlateAnswer:
-    """Make one slate. Never raises for a fault on our side: at worst the slate is empty.
+) -> list[SlateAnswer]:
+    """Make slates for visitors of whom all is read at once.
+
+    Never raises for a fault on our side: at worst a slate is empty.
 
     A visitor with consent is part of the experiment when the slate has enough items; the first
     such slate a day in each placement is recorded as an exposure, in both arms, before it is
     answered.
 
     Args:
-        now: Time of the exposure.
+        asked: Whose page asks for what.
+        now: Time of the exposures.
         monotonic: Clock of the time budget, in seconds.
-        new_id: Makes UUIDs of version 7, for slate and exposure.
+        new_id: Makes UUIDs of version 7, for slates and exposures.
         budget_ms: Time after which no further step begins and popular items answer.
     """
-    slate_id = new_id()
     ends_at = monotonic() + budget_ms / 1000
-    setting = shop.placements.get(request.placement) or PlacementSetting(request.placement)
-    work = _Work(
-        request, shop, hot_state, slate_id, setting, now, new_id, lambda: monotonic() > ends_at
-    )
-    if not setting.enabled:
+    works = [
+        _Work(request, shop, hot_state, now, new_id, lambda: monotonic() > ends_at)
+        for shop, request in asked
+    ]
+    _look_up([work for work in works if work.setting.enabled], hot_state)
+    return [_answer(work, catalogues, models) for work in works]
+
+
+def _look_up(works: Sequence[_Work], hot_state: Visitors) -> None:
+    """Find out who the visitors are, and what is known of them."""
+    asked = [WhoAsks(work.shop.shop_id, work.visitor, work.request.placement) for work in works]
+    for work, state in zip(works, hot_state.visitor_states(asked), strict=True):
+        if isinstance(state, VisitorState):
+            work.state = state
+        else:
+            # The page's own facts still make a slate.
+            FAILED_OPEN_TOTAL.labels(part="hot-state").inc()
+
+
+def _answer(work: _Work, catalogues: Catalogues, models: Models) -> SlateAnswer:
+    if not work.setting.enabled:
         return work.answer((), Fallback.PLACEMENT_OFF)
     try:
-        _look_up(work, catalogues)
-        items, fallback = _decide(work, models)
+        with for_shop(work.shop.shop_id):
+            work.catalogue = catalogues.get(work.shop.shop_id, work.state.catalogue_revision)
+            items, fallback = _decide(work, models)
         return _expose(work, items, fallback)
     except Exception:
         # A shop's page never waits for, or shows, a mistake of ours.
         FAILED_OPEN_TOTAL.labels(part="recommend").inc()
-        get_logger().exception("slate-failed", shop_id=shop.shop_id)
+        get_logger().exception("slate-failed", shop_id=work.shop.shop_id)
         return work.answer((), Fallback.FAILED)
-
-
-def _look_up(work: _Work, catalogues: Catalogues) -> None:
-    shop_id = work.shop.shop_id
-    work.visitor = pseudonym(work.shop.visitor_key, work.request.visitor_id)
-    try:
-        work.state = work.hot_state.visitor_state(shop_id, work.visitor, work.request.placement)
-    except RecommenderError:
-        # The page's own facts still make a slate.
-        FAILED_OPEN_TOTAL.labels(part="hot-state").inc()
-    work.catalogue = catalogues.get(shop_id, work.state.catalogue_revision)
 
 
 def _decide(work: _Work, models: Models) -> tuple[tuple[SlateItem, ...], str]:

@@ -6,9 +6,11 @@ in. In goes a model that serves nobody yet; nothing is recorded.
 
 import datetime as dt
 import time
+from collections.abc import Sequence
 
 from recommender.catalog.snapshot import CatalogueSnapshot
-from recommender.ports import PathKind, PathStep, VisitorState
+from recommender.errors import UnavailableError
+from recommender.ports import PathKind, PathStep, VisitorState, WhoAsks
 from recommender.records import Event, Placement, Shop
 from recommender.serving.model import Model
 from recommender.serving.recommend import SlateRequest, recommend
@@ -25,15 +27,15 @@ def warm_up(shop: Shop, model: Model, catalogue: CatalogueSnapshot, *, now: dt.d
         steps = tuple(PathStep(item, PathKind.VIEW, int(now.timestamp())) for item in path)
         item = catalogue.get(path[0])
         for placement in Placement:
+            request = SlateRequest(
+                placement=placement,
+                item_id=path[0] if placement is Placement.PRODUCT else "",
+                cart=path[:2] if placement is Placement.CART else (),
+                category=item.category if item else "",
+                preview=True,
+            )
             recommend(
-                SlateRequest(
-                    placement=placement,
-                    item_id=path[0] if placement is Placement.PRODUCT else "",
-                    cart=path[:2] if placement is Placement.CART else (),
-                    category=item.category if item else "",
-                    preview=True,
-                ),
-                shop=shop,
+                [(shop, request)],
                 hot_state=_Path(steps),
                 catalogues=_OnlyCatalogue(catalogue),
                 models=_OnlyModel(model),
@@ -62,9 +64,8 @@ class _Path:
     def __init__(self, recent: tuple[PathStep, ...]) -> None:
         self._recent = recent
 
-    def visitor_state(self, shop_id: str, visitor: str, placement: str) -> VisitorState:
-        del shop_id, visitor, placement
-        return VisitorState(self._recent)
+    def visitor_states(self, asked: Sequence[WhoAsks]) -> list[VisitorState | UnavailableError]:
+        return [VisitorState(self._recent) for _ in asked]
 
     def record_exposure(self, event: Event) -> None:
         del event

@@ -16,7 +16,7 @@ from recommender.events.parsing import ParsedBatch, parse_events
 from recommender.events.shedding import CROWDED_SHARE, is_shed
 from recommender.events.visits import visits_of
 from recommender.experiments.assignment import assign
-from recommender.ports import Batch
+from recommender.ports import Batch, VisitorState, WhoAsks
 from recommender.records import Event, Rejection, Shop
 from recommender.shops.acting import begin_request, end_request
 from recommender.telemetry import EVENTS_TOTAL, RATE_LIMITED_TOTAL, SHED_TOTAL
@@ -202,10 +202,8 @@ def _item_test(services: "Services", shop_id: str) -> Callable[[str], bool]:
         if is_empty or item_id in catalogue:
             return True
         # The item may be a second old: follow the newest announcement before saying no.
-        try:
-            announced = services.state.visitor_state(shop_id, "", "").catalogue_revision
-        except UnavailableError:
-            announced = 0
+        (known,) = services.state.visitor_states([WhoAsks(shop_id)])
+        announced = known.catalogue_revision if isinstance(known, VisitorState) else 0
         catalogue = services.catalogues.get(shop_id, announced)
         return item_id in catalogue
 

@@ -16,7 +16,8 @@ import uuid6
 from recommender import tables
 from recommender.billing.wording import amount
 from recommender.catalog.snapshot import CatalogueSnapshot
-from recommender.ports import PathKind, PathStep, VisitorState
+from recommender.errors import UnavailableError
+from recommender.ports import PathKind, PathStep, VisitorState, WhoAsks
 from recommender.records import Event, Placement, PlacementSetting, Shop, SlateItem
 from recommender.serving.fallback import Fallback
 from recommender.serving.model import Model
@@ -118,8 +119,8 @@ class _ToldPath:
     def __init__(self, path: Sequence[str]) -> None:
         self._path = tuple(PathStep(item_id, PathKind.VIEW, 0) for item_id in path)
 
-    def visitor_state(self, shop_id: str, visitor: str, placement: str) -> VisitorState:
-        return VisitorState(recent=self._path)
+    def visitor_states(self, asked: Sequence[WhoAsks]) -> list[VisitorState | UnavailableError]:
+        return [VisitorState(recent=self._path) for _ in asked]
 
     def record_exposure(self, event: Event) -> None:
         raise AssertionError("a preview was about to be recorded")
@@ -152,9 +153,8 @@ def _ask(shop: Shop, setting: PlacementSetting, trial: Trial, services: "Service
     )
     # What is switched off can be tried before it is switched on.
     placements = {**shop.placements, trial.placement: replace(setting, enabled=True)}
-    return recommend(
-        request,
-        shop=replace(shop, placements=placements),
+    (answer,) = recommend(
+        [(replace(shop, placements=placements), request)],
         hot_state=_ToldPath(() if in_cart else trial.path[len(on_page) :]),
         catalogues=services.catalogues,
         models=services.models,
@@ -163,6 +163,7 @@ def _ask(shop: Shop, setting: PlacementSetting, trial: Trial, services: "Service
         new_id=lambda: str(uuid6.uuid7()),
         budget_ms=BUDGET_MS,
     )
+    return answer
 
 
 def _column(head: str, answer: SlateAnswer, before: Mapping[str, int], tail: _Tail) -> Column:

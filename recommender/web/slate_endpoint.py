@@ -7,7 +7,7 @@ application behind. Must not know how a slate is made.
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from operator import add
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
@@ -54,26 +54,63 @@ class SlateEndpoint:
         """Answer one request."""
         if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "GET":
             return self._behind(environ, start_response)
-        return self._answer(environ).start(start_response)
+        (answer,) = self.answer_each([environ])
+        return answer.start(start_response)
 
     def answer_each(self, environs: Sequence[dict[str, Any]]) -> list[Answer]:
         """Answer requests of this address in their order."""
-        return [self._answer(environ) for environ in environs]
+        asked = [self._read(environ) for environ in environs]
+        self._decide([one for one in asked if one.error is None])
+        return [_answer(one) for one in asked]
 
-    def _answer(self, environ: dict[str, Any]) -> Answer:
+    def _decide(self, asked: Sequence["_Asked"]) -> None:
+        try:
+            slates = decide(self._services, [(one.shop, one.request) for one in asked])
+        except Exception as error:
+            for one in asked:
+                one.error = error
+        else:
+            for one, slate in zip(asked, slates, strict=True):
+                one.slate = slate
+
+    def _read(self, environ: dict[str, Any]) -> "_Asked":
+        asked = _Asked()
         origin = environ.get("HTTP_ORIGIN")
-        allowed_origin = None
         token = begin_request()
         try:
             arguments = read_arguments(environ.get("QUERY_STRING", ""))
             shop = shop_of_page(self._services.shops, arguments.get("key", ""), origin)
-            allowed_origin = origin
-            body = answer_slate(self._services, shop, arguments)
+            asked.allowed_origin = origin
+            asked.language = language_of(arguments)
+            asked.shop, asked.request = read_request(self._services, shop, arguments)
         except Exception as error:
-            return answer_of(problem_of(error, PATH), allowed_origin)
+            asked.error = error
         finally:
             end_request(token)
-        return json_answer("200 OK", body, allowed_origin)
+        return asked
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One request on its way; `shop`, `request` and `slate` are there unless there is an error."""
+
+    allowed_origin: str | None = None
+    language: str = ""
+    shop: Shop = field(init=False)
+    request: SlateRequest = field(init=False)
+    slate: SlateAnswer = field(init=False)
+    error: Exception | None = None
+
+
+def _answer(asked: _Asked) -> Answer:
+    error = asked.error
+    if error is None:
+        try:
+            body = render_slate(asked.slate, asked.language)
+            return json_answer("200 OK", body, asked.allowed_origin)
+        except Exception as fault:
+            error = fault
+    return answer_of(problem_of(error, PATH), asked.allowed_origin)
 
 
 def read_arguments(query: str) -> dict[str, str]:
@@ -99,24 +136,17 @@ def answer_slate(services: "Services", shop: Shop, arguments: Mapping[str, str])
     Raises:
         InvalidInputError: An argument cannot be read.
     """
-    return render_slate(decide(services, shop, arguments), language_of(arguments))
+    (slate,) = decide(services, [read_request(services, shop, arguments)])
+    return render_slate(slate, language_of(arguments))
 
 
-def decide(services: "Services", shop: Shop, arguments: Mapping[str, str]) -> SlateAnswer:
-    """Return the slate that a page asks for, with its exposure recorded.
-
-    Raises:
-        InvalidInputError: An argument cannot be read.
-    """
-    slate_request = read_request(arguments)
-    token = arguments.get("preview", "")
-    if token and may_preview(services, shop, token):
-        shop = as_previewed(shop)
-        slate_request = replace(slate_request, visitor_id="", preview=True)
+def decide(
+    services: "Services", asked: Sequence[tuple[Shop, SlateRequest]]
+) -> Sequence[SlateAnswer]:
+    """Return the slates that pages ask for, with their exposures recorded."""
     started = time.perf_counter()
-    answer = recommend(
-        slate_request,
-        shop=shop,
+    answers = recommend(
+        asked,
         hot_state=services.state,
         catalogues=services.catalogues,
         models=services.models,
@@ -125,9 +155,11 @@ def decide(services: "Services", shop: Shop, arguments: Mapping[str, str]) -> Sl
         new_id=_new_id,
         budget_ms=services.settings.slate_budget_ms,
     )
-    SLATE_SECONDS.observe(time.perf_counter() - started)
-    _counter(slate_request.placement.value, answer.arm, answer.slate.fallback)()
-    return answer
+    took_seconds = time.perf_counter() - started
+    for (_, request), answer in zip(asked, answers, strict=True):
+        SLATE_SECONDS.observe(took_seconds)
+        _counter(request.placement.value, answer.arm, answer.slate.fallback)()
+    return answers
 
 
 def may_preview(services: "Services", shop: Shop, token: str) -> bool:
@@ -150,12 +182,22 @@ def _counter(placement: str, arm: str, fallback: str) -> Callable[[], None]:
     return SLATES_TOTAL.labels(placement, arm, fallback).inc
 
 
-def read_request(arguments: Mapping[str, str]) -> SlateRequest:
-    """Read what a page asks for.
+def read_request(
+    services: "Services", shop: Shop, arguments: Mapping[str, str]
+) -> tuple[Shop, SlateRequest]:
+    """Read what a page asks for; a preview asks of a shop in which everything is switched on.
 
     Raises:
         InvalidInputError: An argument cannot be read.
     """
+    request = _slate_request(arguments)
+    token = arguments.get("preview", "")
+    if token and may_preview(services, shop, token):
+        return as_previewed(shop), replace(request, visitor_id="", preview=True)
+    return shop, request
+
+
+def _slate_request(arguments: Mapping[str, str]) -> SlateRequest:
     placement = _PLACEMENTS.get(arguments.get("placement", ""))
     if placement is None:
         raise InvalidInputError(

@@ -16,7 +16,7 @@ from recommender.records import Item, Placement, Shop
 from recommender.serving.recommend import SlateAnswer
 from recommender.web.prices import written_price
 from recommender.web.reasons import reason_text
-from recommender.web.slate_endpoint import decide, language_of
+from recommender.web.slate_endpoint import decide, language_of, read_request
 from recommender.web.words import WORDS
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def answer_page(services: "Services", shop: Shop, arguments: Mapping[str, str]) 
         raise InvalidInputError(
             f"variant must be one of {', '.join(_VARIANTS)}", code="unknown-variant"
         )
-    answer = decide(services, shop, arguments)
+    (answer,) = decide(services, [read_request(services, shop, arguments)])
     if not answer.shown or not answer.slate.items:
         return ""
     language = language_of(arguments)

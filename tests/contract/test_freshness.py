@@ -17,6 +17,7 @@ from recommender.cli.jobs import RefreshWatch, train_shop
 from recommender.errors import UnavailableError
 from recommender.events.identity import pseudonym
 from recommender.events.visits import visits_of
+from recommender.ports import WhoAsks
 from recommender.records import Event, Item, Placement, Shop
 from recommender.serving.recommend import SlateAnswer, SlateRequest, recommend
 
@@ -81,7 +82,6 @@ def ask(
     services: Services, shop: Shop, placement: Placement = Placement.HOME, **more: object
 ) -> SlateAnswer:
     collaborators: dict[str, object] = {
-        "shop": shop,
         "hot_state": services.state,
         "catalogues": services.catalogues,
         "models": services.models,
@@ -90,7 +90,8 @@ def ask(
         "new_id": lambda: str(uuid6.uuid7()),
     }
     request = SlateRequest(placement, visitor_id=VISITOR, n=6)
-    return recommend(request, **(collaborators | more))  # type: ignore[arg-type]
+    (answer,) = recommend([(shop, request)], **(collaborators | more))  # type: ignore[arg-type]
+    return answer
 
 
 def shown(answer: SlateAnswer) -> Sequence[str]:
@@ -150,9 +151,9 @@ class Silent:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def visitor_state(self, shop_id: str, visitor: str, placement: str) -> object:
-        known = self._services.state.visitor_state(shop_id, visitor, placement)
-        return dataclasses.replace(known, catalogue_revision=0)
+    def visitor_states(self, asked: Sequence[WhoAsks]) -> list[object]:
+        known = self._services.state.visitor_states(asked)
+        return [dataclasses.replace(one, catalogue_revision=0) for one in known]
 
     def record_exposure(self, event: Event) -> None:
         self._services.state.record_exposure(event)

@@ -300,9 +300,8 @@ def test_what_was_learned_serves(shop, database, event_log, artifacts, state):
     state.accept([seen], visits_of([seen]))
 
     def ask() -> list[str]:
-        answer = recommend(
-            SlateRequest(Placement.HOME, visitor_id="v", n=4),
-            shop=shop,
+        (answer,) = recommend(
+            [(shop, SlateRequest(Placement.HOME, visitor_id="v", n=4))],
             hot_state=state,
             catalogues=CatalogueCache(database),
             models=models,

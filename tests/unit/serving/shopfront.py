@@ -2,7 +2,7 @@
 
 import datetime as dt
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from planted import BEGAN_AT, catalogue_item
 from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.errors import UnavailableError
 from recommender.events.identity import derived_event_id, pseudonym
-from recommender.ports import PathKind, PathStep, VisitorState
+from recommender.ports import PathKind, PathStep, VisitorState, WhoAsks
 from recommender.records import Event, Item, Placement, Shop
 from recommender.serving.models import LoadedModels
 from recommender.serving.recommend import SlateAnswer, SlateRequest, recommend
@@ -30,8 +30,14 @@ class RememberingHotState:
         self.down = False
         self.asked = 0
 
-    def visitor_state(self, shop_id: str, visitor: str, placement: str) -> VisitorState:
-        self._answer()
+    def visitor_states(self, asked: Sequence[WhoAsks]) -> list[VisitorState | UnavailableError]:
+        try:
+            self._answer()
+        except UnavailableError as error:
+            return [error] * len(asked)
+        return [self._state(who.visitor, who.placement) for who in asked]
+
+    def _state(self, visitor: str, placement: str) -> VisitorState:
         exposed = any(
             (event.visitor, event.placement) == (visitor, placement) for event in self.exposures
         )
@@ -90,9 +96,8 @@ class Shopfront:
         if path:
             visitor_id = visitor_id or "treated-0"
             self.hot_state.recent[self.pseudonym(visitor_id)] = path
-        return recommend(
-            SlateRequest(placement, visitor_id=visitor_id, **request),
-            shop=self.shop,
+        (answer,) = recommend(
+            [(self.shop, SlateRequest(placement, visitor_id=visitor_id, **request))],
             hot_state=self.hot_state,
             catalogues=self,
             models=self.models,
@@ -100,6 +105,7 @@ class Shopfront:
             monotonic=self.seconds,
             new_id=lambda: derived_event_id(self.now, str(next(self.ids))),
         )
+        return answer
 
     def pseudonym(self, visitor_id: str) -> str:
         return pseudonym(self.shop.visitor_key, visitor_id)

@@ -12,10 +12,10 @@ def answers(monkeypatch):
     """Every slate that a warm-up makes, with its request."""
     found = []
 
-    def listening(request, **collaborators):
-        answer = recommend(request, **collaborators)
-        found.append((request, answer))
-        return answer
+    def listening(asked, **collaborators):
+        answers = recommend(asked, **collaborators)
+        found.extend(zip((request for _, request in asked), answers, strict=True))
+        return answers
 
     monkeypatch.setattr(module, "recommend", listening)
     return found
