@@ -155,7 +155,8 @@ def recommend(
         _Work(request, shop, hot_state, now, new_id, lambda: monotonic() > ends_at)
         for shop, request in asked
     ]
-    _look_up([work for work in works if work.setting.enabled], hot_state)
+    if enabled := [work for work in works if work.setting.enabled]:
+        _look_up(enabled, hot_state)
     return [_answer(work, catalogues, models) for work in works]
 
 
