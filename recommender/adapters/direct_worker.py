@@ -20,11 +20,15 @@ from typing import Any
 from gunicorn.workers import gthread
 
 from recommender.adapters.direct_http import Address, DirectAnswer, read_request, response_bytes
+from recommender.telemetry import get_logger
 
 EXTENSION = "direct"
 """Name under which a Flask application offers its lanes: address → `AnswerEach`."""
 MOST_TOGETHER = 16
+"""What comes behind the sixteenth waits for the next turn, so that the first do not wait long."""
 READ_BYTES = 64 * 1024
+
+_FAULT = DirectAnswer("500 Internal Server Error", (("Content-Length", "0"),), b"")
 
 AnswerEach = Callable[[Sequence[dict[str, Any]]], Sequence[DirectAnswer]]
 """Answers requests, told as WSGI does, in their order; raises never."""
@@ -53,7 +57,12 @@ class Lane:
     def _run(self) -> None:
         while True:
             taken = self._take()
-            answers = self._answer_each([environ for _, environ in taken])
+            try:
+                answers = self._answer_each([environ for _, environ in taken])
+            except Exception:
+                # Were this thread to end, nobody would answer any more.
+                get_logger().exception("lane-failed")
+                answers = [_FAULT] * len(taken)
             now = int(time.time())
             self._deliver(
                 [
