@@ -145,7 +145,7 @@ def add_neighbours(query: Any, arrays: Any, board: Any, row: int) -> None:
                 places[item] = n
                 touched[n] = item
                 n += 1
-            parts[places[item], row] += likeness[entry] * idf[item] * _nearness(at - match)
+            parts[row, places[item]] += likeness[entry] * idf[item] * _nearness(at - match)
     count[0] = n
 
 
