@@ -12,6 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from recommender.training.prefetch import prefetch, prefetch_lists
+
 TIE_SHARE = 1e-5
 """Largest part of a score that lots decide: what a source holds equal must not come in the order
 in which other sources named it."""
@@ -294,6 +296,10 @@ def add_lists(
 ) -> None:
     """Add each item's neighbour list, times its weight, to one row of a board."""
     parts, touched, places, count = board
+    prefetch_lists(items, starts, ids, scores)
+    for item in items:
+        for entry in range(starts[item], starts[item + 1]):
+            prefetch(places, np.int64(ids[entry]))
     n = count[0]
     for at in range(len(items)):
         item = items[at]
