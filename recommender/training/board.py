@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from recommender.training.prefetch import prefetch, prefetch_lists
+from recommender.training.prefetch import prefetch_lists
 
 TIE_SHARE = 1e-5
 """Largest part of a score that lots decide: what a source holds equal must not come in the order
@@ -142,11 +142,22 @@ def touch(items: Any, touched: Any, places: Any, count: Any) -> None:
     """Give places to items that have none."""
     n = count[0]
     for item in items:
-        place = places[item]
-        touched[n] = item
-        places[item] = n if place < 0 else place
-        n += place < 0
+        _, n = place_of(item, touched, places, n)
     count[0] = n
+
+
+@njit(nogil=True, cache=True)
+def place_of(item: int, touched: Any, places: Any, n: int) -> tuple[int, int]:
+    """Return the place of an item, and how many places are taken now.
+
+    Without a branch: whether an item has a place is not to be guessed.
+    """
+    place = places[item]
+    is_new = place < 0
+    place = n if is_new else place
+    touched[n] = item
+    places[item] = place
+    return place, n + is_new
 
 
 @njit(nogil=True, cache=True)
@@ -296,20 +307,11 @@ def add_lists(
 ) -> None:
     """Add each item's neighbour list, times its weight, to one row of a board."""
     parts, touched, places, count = board
-    prefetch_lists(items, starts, ids, scores)
-    for item in items:
-        for entry in range(starts[item], starts[item + 1]):
-            prefetch(places, np.int64(ids[entry]))
+    prefetch_lists(items, starts, ids, scores, places)
     n = count[0]
     for at in range(len(items)):
         item = items[at]
         for entry in range(starts[item], starts[item + 1]):
-            other = ids[entry]
-            place = places[other]
-            is_new = place < 0
-            touched[n] = other
-            place = n if is_new else place
-            places[other] = place
-            n += is_new
+            place, n = place_of(ids[entry], touched, places, n)
             parts[row, place] += weights[at] * scores[entry]
     count[0] = n

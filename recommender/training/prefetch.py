@@ -43,11 +43,14 @@ prefetch: Any = intrinsic(_prefetch)
 
 
 @njit(nogil=True, cache=True)
-def prefetch_lists(items: Any, starts: Any, ids: Any, scores: Any) -> None:
-    """Have the lists of some items brought near."""
+def prefetch_lists(items: Any, starts: Any, ids: Any, scores: Any, of_named: Any) -> None:
+    """Have the lists of some items brought near, and an array's entries for all they name."""
     for item in items:
         prefetch(starts, np.int64(item))
     for item in items:
         for entry in range(starts[item], starts[item + 1], LINE):
             prefetch(ids, entry)
             prefetch(scores, entry)
+    for item in items:
+        for entry in range(starts[item], starts[item + 1]):
+            prefetch(of_named, np.int64(ids[entry]))
