@@ -31,7 +31,7 @@ class Boards:
             board = self._free.pop()
         except IndexError:
             board = new_board(n_items)
-        if board.parts.shape[0] < n_items:
+        if board.parts.shape[1] < n_items:
             board = new_board(n_items)
         yield board
         # A new one costs less than its size: the pages that are never touched are never made.

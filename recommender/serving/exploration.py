@@ -19,6 +19,7 @@ from recommender.records import SlateItem
 from recommender.serving.newcomers import PATH_ITEMS, Newcomers
 from recommender.telemetry import SLATE_PLACES_TOTAL
 from recommender.training.content import CONTENT
+from recommender.training.prefetch import prefetch_lists
 from recommender.training.source import Query, fade_path
 
 REASON = "new"
@@ -184,6 +185,7 @@ def _resembling(query: Any, lists: Any, events: Any) -> tuple[Any, Any]:
     """Return rows hardly met that resemble items of the path, and how much."""
     fade, starts, ids, scores = lists
     items, weights = fade_path(query, fade, PATH_ITEMS)
+    prefetch_lists(items, starts, ids, scores, events)
     slots = np.full(_SLOTS, -1, np.int32)
     rows = np.empty(_SLOTS // 2, np.int32)
     relevance = np.zeros(_SLOTS // 2, np.float32)

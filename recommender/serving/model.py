@@ -14,7 +14,7 @@ from recommender.ports import PathKind
 from recommender.records import Item
 from recommender.serving.boards import BOARDS
 from recommender.serving.newcomers import Newcomers
-from recommender.serving.rules import CatalogueView, Vocabulary
+from recommender.serving.rules import CatalogueView, PlacementRules, Vocabulary
 from recommender.training.artifact import Artifact
 from recommender.training.blend import Blend, discount, log_popularity
 from recommender.training.board import Board
@@ -84,13 +84,17 @@ class Model:
         """Lend scratch space for one request."""
         return BOARDS.lend(len(self.vocabulary))
 
-    def discounts(self, task: str, tail_ppm: int | None) -> NDArray[np.float32]:
-        """Return what the tail dial multiplies scores with, shape (vocabulary,).
+    def worth(self, task: str, tail_ppm: int | None, rules: PlacementRules) -> NDArray[np.float32]:
+        """Return what tail dial and rules multiply scores with, shape (vocabulary,).
 
         Args:
             tail_ppm: The dial, parts per million of 1; None takes what was learned.
+            rules: Of a view of this model.
         """
         dial = self._blends[task].dial if tail_ppm is None else tail_ppm / 1_000_000
+        return rules.worth_at(dial, self._discount)
+
+    def _discount(self, dial: float) -> NDArray[np.float32]:
         if dial not in self._discounts:
             self._discounts[dial] = discount(self.sources, dial)
         return self._discounts[dial]

@@ -111,20 +111,19 @@ class _Ranking:
 
     def _ranked(self) -> Ranked:
         task, category = self._question.task, self._wishes.category
-        allowed = self._rules.allowed
+        worth = self._model.worth(task, self._wishes.tail_ppm, self._rules)
         weights = self._model.weights[task]
         with self._model.board() as board:
             if category is not None:
                 rows = self._view.category(category)
                 board.touch(rows)
-                allowed = np.zeros(len(allowed), np.bool_)
-                allowed[rows] = self._rules.allowed[rows]
+                everywhere, worth = worth, np.zeros(len(worth), np.float32)
+                worth[rows] = everywhere[rows]
             self._model.scorer.write(self._question.query, board, weights)
             return board.rank(
-                allowed,
+                worth,
                 self._question.hidden,
                 weights,
-                (self._model.discounts(task, self._wishes.tail_ppm), self._rules.factor),
                 self._model.popularity,
                 SPARE_FACTOR * self._wishes.n,
             )

@@ -5,8 +5,8 @@ window changes, not when somebody asks.
 """
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,12 +42,30 @@ class PlacementRules:
         factor: What its score is multiplied by, float32; shape (vocabulary,).
         pins: Places from 1, and ids of items that may be shown there; within the vocabulary or
             beyond it.
+        worth: By setting of the tail dial, what `worth_at` has made.
     """
 
     in_force: RulesInForce
     allowed: NDArray[np.bool_]
     factor: NDArray[np.float32]
     pins: tuple[tuple[int, str], ...]
+    worth: dict[float, NDArray[np.float32]] = field(default_factory=dict, compare=False)
+
+    def worth_at(
+        self, dial: float, discounts: Callable[[float], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """Return what a score is multiplied by; 0 where the item may not be shown.
+
+        One number an item, as each array more is memory that every candidate waits for.
+
+        Args:
+            discounts: What the dial alone says, shape (vocabulary,); asked once.
+        """
+        if dial not in self.worth:
+            worth = discounts(dial) * self.factor
+            worth[~self.allowed] = 0
+            self.worth[dial] = worth
+        return self.worth[dial]
 
     @property
     def valid_until(self) -> dt.datetime:
@@ -105,7 +123,11 @@ class CatalogueView:
     def nbytes(self) -> int:
         """Return the size of the arrays."""
         compiled = [*self._placements.values(), *self._coming.values()]
-        arrays = {id(one): one for rules in compiled for one in (rules.allowed, rules.factor)}
+        arrays = {
+            id(one): one
+            for rules in compiled
+            for one in (rules.allowed, rules.factor, *list(rules.worth.values()))
+        }
         return self._columns.nbytes + sum(array.nbytes for array in arrays.values())
 
     def category(self, name: str) -> NDArray[np.int32]:

@@ -12,6 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from recommender.training.prefetch import prefetch_lists
+
 TIE_SHARE = 1e-5
 """Largest part of a score that lots decide: what a source holds equal must not come in the order
 in which other sources named it."""
@@ -56,8 +58,9 @@ class Board:
     """Scratch space of one thread; wiped by `take` and `rank`.
 
     Attributes:
-        parts: Scores by place, shape (n_items, n_sources), float32; 0 from place `count[0]` on.
-        touched: Item in each place, the first `count[0]` entries, int32.
+        parts: Scores by place, shape (n_sources, n_items), float32; 0 from place `count[0]` on.
+        touched: Item in each place, the first `count[0]` entries, int32; one entry more than
+            places, as an item is written before it is known to be new.
         places: Place of each item, -1 for none, int32.
         count: Shape (1,), int64.
     """
@@ -65,8 +68,8 @@ class Board:
     __slots__ = ("_everywhere", "count", "parts", "places", "touched")
 
     def __init__(self, n_sources: int, n_items: int) -> None:
-        self.parts = np.zeros((n_items, n_sources), np.float32)
-        self.touched = np.zeros(n_items, np.int32)
+        self.parts = np.zeros((n_sources, n_items), np.float32)
+        self.touched = np.zeros(n_items + 1, np.int32)
         self.places = np.full(n_items, -1, np.int32)
         self.count = np.zeros(1, np.int64)
         self._everywhere = np.ones(n_sources, np.float32)
@@ -83,8 +86,8 @@ class Board:
 
     @property
     def written(self) -> NDArray[np.float32]:
-        """Return what is written of the candidates, shape (candidates, n_sources)."""
-        return self.parts[: self.count[0]]
+        """Return what is written of the candidates, shape (n_sources, candidates)."""
+        return self.parts[:, : self.count[0]]
 
     def touch(self, items: NDArray[np.int32]) -> None:
         """Make candidates of items whatever the sources say of them."""
@@ -112,26 +115,26 @@ class Board:
 
     def rank(
         self,
-        allowed: NDArray[np.bool_],
+        worth: NDArray[np.float32],
         hidden: NDArray[np.int32],
         weights: NDArray[np.float32],
-        factors: tuple[NDArray[np.float32], NDArray[np.float32]],
         popularity: NDArray[np.float32],
         n: int,
     ) -> Ranked:
-        """Blend the candidates that are allowed and not hidden, find the best, and wipe the board.
+        """Blend the candidates, find the best, and wipe the board.
 
-        The score is Σ weight × part, times both factors; what no source knows has a trace of its
-        popularity.
+        The score is Σ weight × part, times the item's worth; what no source knows has a trace of
+        its popularity.
 
         Args:
-            allowed: Shape (n_items,).
+            worth: Shape (n_items,), as the tail dial and the rules have it; 0 for an item that
+                may not answer, whatever its score.
+            hidden: Items that may not answer either.
             weights: By row, as in `take`.
-            factors: Two of shape (n_items,), as the tail dial's and the rules'.
             popularity: Shape (n_items,).
             n: Number of best ones.
         """
-        return Ranked(*_rank(self.state, allowed, hidden, weights, factors, popularity, n))
+        return Ranked(*_rank(self.state, worth, hidden, weights, popularity, n))
 
 
 @njit(nogil=True, cache=True)
@@ -139,11 +142,22 @@ def touch(items: Any, touched: Any, places: Any, count: Any) -> None:
     """Give places to items that have none."""
     n = count[0]
     for item in items:
-        if places[item] < 0:
-            places[item] = n
-            touched[n] = item
-            n += 1
+        _, n = place_of(item, touched, places, n)
     count[0] = n
+
+
+@njit(nogil=True, cache=True)
+def place_of(item: int, touched: Any, places: Any, n: int) -> tuple[int, int]:
+    """Return the place of an item, and how many places are taken now.
+
+    Without a branch: whether an item has a place is not to be guessed.
+    """
+    place = places[item]
+    is_new = place < 0
+    place = n if is_new else place
+    touched[n] = item
+    places[item] = place
+    return place, n + is_new
 
 
 @njit(nogil=True, cache=True)
@@ -152,7 +166,7 @@ def _lot(item: int) -> float:
 
     Source: Knuth, The Art of Computer Programming 3, section 6.4, multiplicative hashing.
     """
-    return ((np.int64(item) * 2_654_435_761) % 4_294_967_296) / 4_294_967_296.0
+    return ((np.int64(item) * 2_654_435_761) & 0xFFFF_FFFF) / 4_294_967_296.0
 
 
 @njit(nogil=True, cache=True)
@@ -160,10 +174,10 @@ def _take(board: Any, allowed: Any, hidden: Any, weights: Any) -> tuple[Any, Any
     parts, touched, places, count = board
     items, kept = _candidates(touched, places, count, allowed, hidden)
     n, rows = len(items), np.flatnonzero(weights)
-    taken = np.zeros((parts.shape[1], n), np.float32)
+    taken = np.zeros((len(parts), n), np.float32)
     for at in range(n):
         for row in rows:
-            taken[row, at] = parts[kept[at], row]
+            taken[row, at] = parts[row, kept[at]]
     for row in rows:
         largest = taken[row].max() if n else np.float32(0)
         if largest > 0:
@@ -176,7 +190,7 @@ def _take(board: Any, allowed: Any, hidden: Any, weights: Any) -> tuple[Any, Any
 @njit(nogil=True, cache=True)
 def _wipe(board: Any) -> None:
     parts, _, _, count = board
-    parts[: count[0]] = 0
+    parts[:, : count[0]] = 0
     count[0] = 0
 
 
@@ -202,40 +216,72 @@ def _candidates(
 
 @njit(nogil=True, cache=True)
 def _rank(
-    board: Any, allowed: Any, hidden: Any, weights: Any, factors: Any, popularity: Any, n: int
+    board: Any, worth: Any, hidden: Any, weights: Any, popularity: Any, n: int
 ) -> tuple[Any, Any, Any, Any]:
-    parts, touched, places, count = board
-    items, kept = _candidates(touched, places, count, allowed, hidden)
+    parts, touched, _, count = board
+    items = touched[: count[0]].copy()
+    factors = _factors(board, worth, hidden)
     rows = np.flatnonzero(weights)
-    largest = np.full(len(weights), _TINY, np.float32)
-    for place in kept:
-        for row in rows:
-            largest[row] = max(largest[row], parts[place, row])
-    shares = weights / largest
-    scores = np.empty(len(items), np.float32)
-    tail, rules = factors
+    blended = np.zeros(len(items))
+    shares = np.zeros(len(weights), np.float32)
+    for row in rows:
+        part = parts[row, : len(items)]
+        shares[row] = weights[row] / _largest(part, factors)
+        _add(blended, part, shares[row])
+    scores = _scores(blended, items, factors)
     for at in range(len(items)):
-        item = items[at]
-        score = np.float32(0)
-        for row in rows:
-            score += shares[row] * parts[kept[at], row]
-        score *= 1 - TIE_SHARE * _lot(item)
-        if score > 0:
-            scores[at] = score * tail[item] * rules[item]
-        else:
-            scores[at] = TRACE * popularity[item]
+        if blended[at] == 0 and factors[at] > 0:
+            scores[at] = TRACE * popularity[items[at]]
     best = np.empty(n, np.int64)
     best = best[: top_places(scores, 0, len(scores), best)]
     sources = np.full(len(best), -1, np.int64)
     for at in range(len(best)):
         most = np.float32(0)
         for row in rows:
-            part = shares[row] * parts[kept[best[at]], row]
+            part = shares[row] * parts[row, best[at]]
             if part > most:
                 most = part
                 sources[at] = row
     _wipe(board)
     return items, scores, best, sources
+
+
+@njit(nogil=True, cache=True)
+def _factors(board: Any, worth: Any, hidden: Any) -> Any:
+    """Return what the score of each candidate is multiplied by; take all places back."""
+    _, touched, places, count = board
+    factors = np.empty(count[0], np.float32)
+    for place in range(len(factors)):
+        factors[place] = worth[touched[place]]
+    for item in hidden:
+        if places[item] >= 0:
+            factors[places[item]] = 0
+    for place in range(len(factors)):
+        places[touched[place]] = -1
+    return factors
+
+
+@njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
+def _largest(part: Any, factors: Any) -> Any:
+    """Return the largest score of those that may answer."""
+    largest = _TINY
+    for place in range(len(part)):
+        largest = max(largest, part[place] if factors[place] > 0 else np.float32(0))
+    return largest
+
+
+@njit(nogil=True, cache=True)
+def _add(blended: Any, part: Any, share: Any) -> None:
+    for place in range(len(part)):
+        blended[place] += share * part[place]
+
+
+@njit(nogil=True, cache=True)
+def _scores(blended: Any, items: Any, factors: Any) -> Any:
+    scores = np.empty(len(items), np.float32)
+    for place in range(len(items)):
+        scores[place] = blended[place] * (1 - TIE_SHARE * _lot(items[place])) * factors[place]
+    return scores
 
 
 @njit(nogil=True, cache=True)
@@ -261,14 +307,11 @@ def add_lists(
 ) -> None:
     """Add each item's neighbour list, times its weight, to one row of a board."""
     parts, touched, places, count = board
+    prefetch_lists(items, starts, ids, scores, places)
     n = count[0]
     for at in range(len(items)):
         item = items[at]
         for entry in range(starts[item], starts[item + 1]):
-            other = ids[entry]
-            if places[other] < 0:
-                places[other] = n
-                touched[n] = other
-                n += 1
-            parts[places[other], row] += weights[at] * scores[entry]
+            place, n = place_of(ids[entry], touched, places, n)
+            parts[row, place] += weights[at] * scores[entry]
     count[0] = n

@@ -117,5 +117,5 @@ def _scored(lists: Arrays, probes_by_kind: Iterator[list[Probe]], n_items: int) 
         for kind, probe in enumerate(probes):
             SIMILAR.score(arrays, probe.query, board, kind)
         shown = ~np.isin(board.candidates, probes[0].hidden)
-        yield Scored(board.candidates[shown], board.written[shown].T.copy())
+        yield Scored(board.candidates[shown], board.written[:, shown])
         board.wipe()

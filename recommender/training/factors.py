@@ -164,7 +164,7 @@ def score_folded(factors: Any, rows: Any, extra: Any, items: Any, parts: Any, ro
         score = np.float32(0)
         for f in range(n_factors):
             score += factors[items[place], f] * visitor[f]
-        parts[place, row] = max(score, np.float32(0))
+        parts[row, place] = max(score, np.float32(0))
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})

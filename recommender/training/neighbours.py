@@ -16,6 +16,9 @@ K = 100
 
 ROWS_PER_BLOCK = 8_192
 
+SIEVE = 1_024
+"""Size of `sieve`'s table: a power of two, many times what a slate holds."""
+
 Block = tuple[NDArray[np.int32], NDArray[np.float32]]
 """Neighbours of consecutive items, best first, and their weights; both of shape (rows, K)."""
 
@@ -109,17 +112,32 @@ def add_faded_lists(query: Any, arrays: Any, board: Any, row: int) -> None:
 def _largest_givers(query: Any, arrays: Any, items: Any) -> Any:
     fade, starts, ids, scores = arrays
     givers, weights = fade_path(query, fade, PATH_ITEMS)
+    may_be_asked = sieve(items)
     largest = np.zeros(len(items), np.float32)
     found = np.full(len(items), -1, np.int32)
     for place in range(len(givers)):
         giver = givers[place]
         for entry in range(starts[giver], starts[giver + 1]):
             other = ids[entry]
+            if not may_be_asked[other & (SIEVE - 1)]:
+                continue
             for at in range(len(items)):
                 if items[at] == other and weights[place] * scores[entry] > largest[at]:
                     largest[at] = weights[place] * scores[entry]
                     found[at] = giver
     return found
+
+
+@njit(nogil=True, cache=True)
+def sieve(items: Any) -> Any:
+    """Return a small table that tells most of the other items from some: they are not in it.
+
+    An item stands at `item & (SIEVE - 1)`.
+    """
+    table = np.zeros(SIEVE, np.bool_)
+    for item in items:
+        table[item & (SIEVE - 1)] = True
+    return table
 
 
 @njit(nogil=True, cache=True)

@@ -62,7 +62,7 @@ def add_popular(arrays: Any, board: Any, row: int) -> None:
     parts, touched, places, count = board
     touch(ids, touched, places, count)
     for place in range(count[0]):
-        parts[place, row] = recent[touched[place]]
+        parts[row, place] = recent[touched[place]]
 
 
 def popularity(

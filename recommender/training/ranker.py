@@ -23,17 +23,15 @@ class Ranker:
     ) -> None:
         self._scorer = Scorer(model)
         self._weights = blend.vector()
-        discounts = discount(model, blend.dial if dial is None else dial)
-        self._factors = (discounts, np.ones(n_items, np.float32))
+        self._discounts = discount(model, blend.dial if dial is None else dial)
         self._popularity = log_popularity(model)
         self._board = new_board(n_items)
-        self._everything = np.ones(n_items, np.bool_)
 
     def list(self, probe: Probe) -> NDArray[np.int32]:
         """Return the `CUTOFF` best items, filled up with -1."""
         self._scorer.write(probe.query, self._board, self._weights)
         ranked = self._board.rank(
-            self._everything, probe.hidden, self._weights, self._factors, self._popularity, CUTOFF
+            self._discounts, probe.hidden, self._weights, self._popularity, CUTOFF
         )
         top = np.full(CUTOFF, -1, np.int32)
         top[: len(ranked.best)] = ranked.items[ranked.best]

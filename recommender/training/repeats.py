@@ -80,7 +80,7 @@ def add_repeats(query: Any, arrays: Any, board: Any, row: int) -> None:
     touch(items, touched, places, count)
     for at in range(len(items)):
         item = items[at]
-        parts[places[item], row] = weights[at] ** powers[0] * rate[item] ** powers[1]
+        parts[row, places[item]] = weights[at] ** powers[0] * rate[item] ** powers[1]
 
 
 REPEATS = RepeatSource()

@@ -10,8 +10,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from recommender.training.board import Board
-from recommender.training.neighbours import FADES
+from recommender.training.board import Board, place_of
+from recommender.training.neighbours import FADES, SIEVE, sieve
+from recommender.training.prefetch import prefetch
 from recommender.training.source import Arrays, Query, Settings, TrainingSet, fade_path
 
 SESSIONS_PER_ITEM = 500
@@ -36,11 +37,6 @@ _KERNEL_ARRAYS = (
     "session_ids",
     "idf",
 )
-
-_SIEVE = 1_024
-
-_SLOTS = 16_384
-"""Slots of the table of sessions met: a power of two, over twice what a path can meet."""
 
 
 class SessionSource:
@@ -132,21 +128,31 @@ def add_neighbours(query: Any, arrays: Any, board: Any, row: int) -> None:
     parts, touched, places, count = board
     path, weights = fade_path(query, fade, PATH_ITEMS)
     met, likeness, match_of = _alike(path, weights, starts, sessions, matches, idf)
+    alike = _most_alike(likeness, int(nearest[0]))
+    for entry in alike:
+        prefetch(session_starts, np.int64(met[entry]))
+        prefetch(session_ids, match_of[entry])
+    for entry in alike:
+        for at in _span(session_starts, met[entry], match_of[entry]):
+            prefetch(places, np.int64(session_ids[at]))
+            prefetch(idf, np.int64(session_ids[at]))
     n = count[0]
-    for entry in _most_alike(likeness, int(nearest[0])):
+    for entry in alike:
         match = match_of[entry]
-        low = max(session_starts[met[entry]], match - SPAN_ITEMS)
-        high = min(session_starts[met[entry] + 1], match + SPAN_ITEMS + 1)
-        for at in range(low, high):
+        for at in _span(session_starts, met[entry], match):
             if at == match:
                 continue
             item = session_ids[at]
-            if places[item] < 0:
-                places[item] = n
-                touched[n] = item
-                n += 1
-            parts[places[item], row] += likeness[entry] * idf[item] * _nearness(at - match)
+            place, n = place_of(item, touched, places, n)
+            parts[row, place] += likeness[entry] * idf[item] * _nearness(at - match)
     count[0] = n
+
+
+@njit(nogil=True, cache=True)
+def _span(session_starts: Any, session: int, match: int) -> Any:
+    """Return where the items of a session are that are looked at."""
+    low = max(session_starts[session], match - SPAN_ITEMS)
+    return range(low, min(session_starts[session + 1], match + SPAN_ITEMS + 1))
 
 
 @njit(nogil=True, cache=True)
@@ -174,15 +180,12 @@ def _largest_givers(query: Any, arrays: Any, items: Any) -> Any:
     path, weights = fade_path(query, fade, PATH_ITEMS)
     met, likeness, match_of = _alike(path, weights, starts, sessions, matches, idf)
     given = np.zeros((len(items), len(path)), np.float32)
-    # Most of what the sessions hold was not asked for, and a small table says so quickly.
-    may_be_asked = np.zeros(_SIEVE, np.bool_)
-    for item in items:
-        may_be_asked[item & (_SIEVE - 1)] = True
+    may_be_asked = sieve(items)
     for entry in _most_alike(likeness, int(nearest[0])):
         match = match_of[entry]
         first, end = session_starts[met[entry]], session_starts[met[entry] + 1]
-        for at in range(max(first, match - SPAN_ITEMS), min(end, match + SPAN_ITEMS + 1)):
-            if not may_be_asked[session_ids[at] & (_SIEVE - 1)]:
+        for at in _span(session_starts, met[entry], match):
+            if not may_be_asked[session_ids[at] & (SIEVE - 1)]:
                 continue
             for asked in range(len(items)):
                 if items[asked] == session_ids[at] and at != match:
@@ -209,8 +212,13 @@ def _alike(
     path: Any, weights: Any, starts: Any, sessions: Any, matches: Any, idf: Any
 ) -> tuple[Any, Any, Any]:
     """Return the sessions met, their likeness, and where each has the heaviest item it shares."""
-    slots = np.full(_SLOTS, -1, np.int32)
-    met = np.empty(len(path) * SESSIONS_PER_ITEM, np.int32)
+    most, n_slots = 0, 64
+    for item in path:
+        most += starts[item + 1] - starts[item]
+    while n_slots < 2 * most:
+        n_slots *= 2
+    slots = np.full(n_slots, -1, np.int32)
+    met = np.empty(most, np.int32)
     likeness = np.empty(len(met), np.float32)
     match_of = np.empty(len(met), np.int64)
     n = 0
@@ -221,9 +229,9 @@ def _alike(
             session = sessions[at]
             if session < oldest:
                 break
-            slot = (session * 40_503) & (_SLOTS - 1)
+            slot = (session * 40_503) & (n_slots - 1)
             while slots[slot] >= 0 and met[slots[slot]] != session:
-                slot = (slot + 1) & (_SLOTS - 1)
+                slot = (slot + 1) & (n_slots - 1)
             entry = slots[slot]
             if entry < 0:
                 entry = slots[slot] = n

@@ -70,6 +70,10 @@ ITEMS = st.builds(
 )
 
 
+def discounts(dial):
+    return np.linspace(dial, 1, len(ROWS), dtype=np.float32)
+
+
 @given(
     st.lists(st.lists(ITEMS, min_size=1, max_size=4), min_size=1, max_size=4),
     RULES,
@@ -88,7 +92,7 @@ def test_arrays_say_what_the_rules_say_of_each_item(
             catalogue = catalogue.with_changes(changes, revision)
             vocabulary = EARLIER if revision <= swap_at else VOCABULARY
             view = CatalogueView(vocabulary, catalogue, view)
-            view.rules(placement, BEGAN_AT)
+            view.rules(placement, BEGAN_AT).worth_at(0.5, discounts)
         view = CatalogueView(VOCABULARY, catalogue, view)
         found = view.rules(placement, BEGAN_AT)
     in_force = rules_in_force(rules, placement, BEGAN_AT)
@@ -99,6 +103,8 @@ def test_arrays_say_what_the_rules_say_of_each_item(
         )
         if item is not None:
             assert found.factor[row] == np.float32(in_force.factor(item))
+    worth = found.worth_at(0.5, discounts)
+    assert worth.tolist() == (found.allowed * found.factor * discounts(0.5)).tolist()
     fresh = CatalogueView(VOCABULARY, catalogue)
     for category in ("C", "C > D"):
         assert view.category(category).tolist() == fresh.category(category).tolist()

@@ -80,7 +80,7 @@ def test_a_board_answers_one_request_after_the_other_as_if_it_were_new(lists, re
 def test_wiping_forgets_what_was_written():
     board = Board(2, N_ITEMS)
     board.touch(np.array([4, 2], np.int32))
-    board.written[:, 1] = 3.0
+    board.written[1] = 3.0
     board.wipe()
     assert not board.parts.any()
     assert (board.places == -1).all()
@@ -99,7 +99,7 @@ def test_items_have_places_in_the_order_of_their_first_touch():
 def test_a_source_is_measured_by_its_best_candidate_that_may_be_shown():
     board = Board(1, N_ITEMS)
     board.touch(np.array([0, 1, 2], np.int32))
-    board.parts[:3, 0] = [8.0, 2.0, 1.0]
+    board.parts[0, :3] = [8.0, 2.0, 1.0]
     taken = board.take(np.ones(N_ITEMS, bool), np.array([0], np.int32))
     # Item 0 is hidden: the largest that is left, 2, becomes 1.
     assert taken.items.tolist() == [1, 2]
@@ -112,35 +112,39 @@ SHARES = st.floats(0.125, 1, width=32)
 @given(
     parts=st.lists(st.tuples(SHARES, SHARES, SHARES), min_size=1, max_size=N_ITEMS),
     weights=st.tuples(SHARES, SHARES, st.just(0.0)),
-    hidden=st.lists(st.integers(0, N_ITEMS - 1), max_size=3),
+    hidden=st.lists(ROWS, max_size=3),
+    excluded=st.sets(ROWS, max_size=3),
     n=st.integers(1, N_ITEMS),
 )
-def test_the_rank_is_the_weighted_sum_times_the_factors(parts, weights, hidden, n):
+def test_the_rank_is_the_weighted_sum_times_the_worth(parts, weights, hidden, excluded, n):
     board = Board(3, N_ITEMS)
     rows = np.arange(len(parts), dtype=np.int32)
     board.touch(rows)
-    board.parts[rows] = parts
-    tail, rules = 1 + np.random.default_rng(7).random((2, N_ITEMS), np.float32)
+    board.written[:] = np.transpose(parts)
+    worth = 1 + np.random.default_rng(7).random(N_ITEMS, np.float32)
     weights = np.array(weights, np.float32)
     ranked = board.rank(
-        np.ones(N_ITEMS, bool),
+        np.where(np.isin(np.arange(N_ITEMS), list(excluded)), 0, worth),
         np.array(hidden, np.int32),
         weights,
-        (tail, rules),
-        np.zeros(N_ITEMS, np.float32),
+        np.ones(N_ITEMS, np.float32),
         n,
     )
-    shown = np.setdiff1d(rows, hidden)
-    assert ranked.items.tolist() == shown.tolist()
+    shown = np.setdiff1d(rows, [*hidden, *excluded])
+    assert ranked.items.tolist() == rows.tolist()
+    assert not ranked.scores[np.setdiff1d(rows, shown)].any()
+    assert set(ranked.items[ranked.best].tolist()) <= set(shown.tolist())
     if len(shown):
-        shares = weights * np.array(parts)[shown] / np.array(parts)[shown].max(axis=0)
-        expected = shares.sum(axis=1) * tail[shown] * rules[shown]
+        shares = np.zeros((len(rows), 3))
+        shares[shown] = weights * np.array(parts)[shown] / np.array(parts)[shown].max(axis=0)
+        expected = shares.sum(axis=1) * worth[rows]
         assert ranked.scores == pytest.approx(expected, rel=2e-5)
         largest = shares[ranked.best]
         assert largest[np.arange(len(largest)), ranked.sources] == pytest.approx(
             largest.max(axis=1)
         )
-    assert ranked.scores[ranked.best].tolist() == sorted(ranked.scores.tolist(), reverse=True)[:n]
+    found = sorted(ranked.scores[ranked.scores > 0].tolist(), reverse=True)
+    assert ranked.scores[ranked.best].tolist() == found[:n]
     assert not board.parts.any()
     assert (board.places == -1).all()
 
@@ -150,6 +154,6 @@ def test_what_no_source_knows_is_ordered_by_popularity():
     board.touch(np.array([3, 4, 5], np.int32))
     popularity = np.arange(N_ITEMS, dtype=np.float32)
     ones = np.ones(N_ITEMS, np.float32)
-    ranked = board.rank(ones > 0, np.zeros(0, np.int32), ones[:1], (ones, ones), popularity, 2)
+    ranked = board.rank(ones, np.zeros(0, np.int32), ones[:1], popularity, 2)
     assert ranked.items[ranked.best].tolist() == [5, 4]
     assert ranked.sources.tolist() == [-1, -1]

@@ -77,7 +77,7 @@ def test_a_path_is_answered_with_what_resembles_it() -> None:
     arrays = fitted(SHELF, ("a1", "a2", "a3", "b1", "b2"))
     board = Board(1, 5)
     CONTENT.score(arrays, Query.of([0]), board, 0)
-    found = dict(zip(board.candidates.tolist(), board.written[:, 0].tolist(), strict=True))
+    found = dict(zip(board.candidates.tolist(), board.written[0].tolist(), strict=True))
     assert found[1] > found[2] > found.get(3, 0)
     because = CONTENT.because(arrays, Query.of([3, 0]), np.array([1, 4], np.int32))
     assert because.tolist() == [0, 3]

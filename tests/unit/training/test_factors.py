@@ -38,7 +38,7 @@ def scores_of(arrays, query):
     board = Board(1, n_items)
     board.touch(np.arange(n_items, dtype=np.int32))
     FACTORS.score(arrays, query, board, 0)
-    return board.written[:, 0].copy()
+    return board.written[0].copy()
 
 
 def small_matrix():

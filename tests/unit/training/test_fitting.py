@@ -171,7 +171,7 @@ def test_a_source_that_only_ranks_is_judged_on_all_items(halved):
         board = Board(1, known.n_items)
         board.touch(candidates)
         history.score(model[history.name], probe.query, board, 0)
-        scores = board.written[:, 0]
+        scores = board.written[0]
         best = candidates[np.argsort(-scores, kind="stable")]
         best = best[np.sort(-scores) < 0][:20]
         lists.append(np.pad(best, (0, 20 - len(best)), constant_values=-1))

@@ -96,7 +96,7 @@ def test_a_path_scores_the_sum_of_its_items_lists_and_names_the_largest(arrays, 
             largest.setdefault(other, {})[row] = weight * score
     board = Board(1, 4)
     FOLLOWS.score(arrays, Query.of(path), board, 0)
-    found = dict(zip(board.candidates.tolist(), board.written[:, 0].tolist(), strict=True))
+    found = dict(zip(board.candidates.tolist(), board.written[0].tolist(), strict=True))
     assert found.keys() == largest.keys()
     assert found == pytest.approx({other: sums[other] for other in found}, rel=1e-5)
     items = np.arange(4, dtype=np.int32)

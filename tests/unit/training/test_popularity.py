@@ -42,7 +42,7 @@ def test_nobody_is_offered_the_most_popular_and_others_are_scored_beside_them():
     board.wipe()
     board.touch(np.array([last], np.int32))
     POPULAR.score(arrays, Query.of([]), board, 0)
-    assert board.written[board.places[last], 0] == pytest.approx(1 / 2)
+    assert board.written[0, board.places[last]] == pytest.approx(1 / 2)
 
 
 def test_popularity_has_no_reason_on_the_path():

@@ -43,16 +43,16 @@ def test_the_path_itself_is_scored_by_what_it_weighs_and_its_rate():
     REPEATS.score(arrays, Query.of([1, 0, 1]), board, 1)
     # b now and two steps ago: 1 + 1/4; a one step ago: 1/2.
     expected = {0: 0.5**2 * arrays["rate"][0], 1: 1.25**2 * arrays["rate"][1]}
-    found = dict(zip(board.candidates.tolist(), board.written[:, 1].tolist(), strict=True))
+    found = dict(zip(board.candidates.tolist(), board.written[1].tolist(), strict=True))
     assert found == pytest.approx(expected)
-    assert not board.parts[:, 0].any()
+    assert not board.parts[0].any()
 
 
 def test_a_power_of_zero_leaves_the_rate_out():
     arrays = fitted(sessions_of("aba", "b"), powers=(1.0, 0.0))
     board = Board(1, 2)
     REPEATS.score(arrays, Query.of([1, 0]), board, 0)
-    assert board.parts[:, 0].tolist() == [1, 1]
+    assert board.parts[0].tolist() == [1, 1]
 
 
 def test_an_item_met_again_is_its_own_reason():

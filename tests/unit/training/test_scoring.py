@@ -105,7 +105,7 @@ def test_all_sources_at_once_say_what_they_say_one_by_one(model, path):
             source.score(model[source.name], query, one_by_one, row)
     items = together.candidates
     assert set(items.tolist()) == set(one_by_one.candidates.tolist())
-    other = one_by_one.written[one_by_one.places[items]]
+    other = one_by_one.written[:, one_by_one.places[items]]
     assert together.written == pytest.approx(other, rel=1e-5)
 
 

@@ -38,7 +38,7 @@ class Index:
     def scores(self, path):
         board = Board(1, len(self.names))
         SESSIONS.score(self.arrays, self.query(path), board, 0)
-        scores = zip(board.candidates, board.written[:, 0], strict=True)
+        scores = zip(board.candidates, board.written[0], strict=True)
         return {self.names[row]: float(score) for row, score in scores}
 
     def because(self, path, item):
