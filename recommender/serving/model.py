@@ -14,7 +14,7 @@ from recommender.ports import PathKind
 from recommender.records import Item
 from recommender.serving.boards import BOARDS
 from recommender.serving.newcomers import Newcomers
-from recommender.serving.rules import CatalogueView, PlacementRules, Vocabulary
+from recommender.serving.rules import KEPT_DIALS, CatalogueView, PlacementRules, Vocabulary
 from recommender.training.artifact import Artifact
 from recommender.training.blend import Blend, discount, log_popularity
 from recommender.training.board import Board
@@ -95,9 +95,13 @@ class Model:
         return rules.worth_at(dial, self._discount)
 
     def _discount(self, dial: float) -> NDArray[np.float32]:
-        if dial not in self._discounts:
-            self._discounts[dial] = discount(self.sources, dial)
-        return self._discounts[dial]
+        discounts = self._discounts.get(dial)
+        if discounts is None:
+            discounts = discount(self.sources, dial)
+            if len(self._discounts) >= KEPT_DIALS:
+                self._discounts.clear()
+            self._discounts[dial] = discounts
+        return discounts
 
     def view(self, catalogue: CatalogueSnapshot) -> CatalogueView:
         """Return the catalogue aligned to the vocabulary; quick unless the catalogue changed."""

@@ -28,6 +28,8 @@ __all__ = ["CatalogueView", "PlacementRules", "Vocabulary"]
 
 FEW_ITEMS = 16
 """Up to so many changed items are judged one by one, which is quicker than array by array."""
+KEPT_DIALS = 4
+"""Settings of the tail dial whose arrays are kept; the console tries many beside the learned."""
 AHEAD_SECONDS = 5.0
 """So long before a rule's window opens or closes the arrays for it are made."""
 
@@ -61,11 +63,14 @@ class PlacementRules:
         Args:
             discounts: What the dial alone says, shape (vocabulary,); asked once.
         """
-        if dial not in self.worth:
+        worth = self.worth.get(dial)
+        if worth is None:
             worth = discounts(dial) * self.factor
             worth[~self.allowed] = 0
+            if len(self.worth) >= KEPT_DIALS:
+                self.worth.clear()
             self.worth[dial] = worth
-        return self.worth[dial]
+        return worth
 
     @property
     def valid_until(self) -> dt.datetime:
