@@ -54,12 +54,13 @@ class CatalogueSnapshot:
         Raises:
             KeyError: The catalogue lacks one of them.
         """
-        return packed_fragments(map(self._packed.__getitem__, item_ids))
+        # All are found before one is read: so the processor waits for several at a time.
+        return packed_fragments(list(map(self._packed.__getitem__, item_ids)))
 
-    def title_json(self, item_id: str) -> bytes:
-        """Return an item's title as JSON, without quotation marks; empty for an unknown item."""
-        packed = self._packed.get(item_id)
-        return b"" if packed is None else packed_title(packed)
+    def titles_json(self, item_ids: Iterable[str]) -> list[bytes]:
+        """Return items' titles as JSON, without quotation marks; empty for an unknown item."""
+        found = list(map(self._packed.get, item_ids))
+        return [b"" if packed is None else packed_title(packed) for packed in found]
 
     def items(self) -> Iterator[Item]:
         """Yield all items, in the order in which their ids became known."""

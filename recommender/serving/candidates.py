@@ -3,8 +3,10 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from recommender.ports import PathKind, PathStep
@@ -56,7 +58,8 @@ class Question:
         task: Which blend answers, see `fitting.TASKS`.
         hidden: Vocabulary rows that may not answer, int32.
         hidden_ids: Ids of items beyond the vocabulary that may not answer either.
-        spoken_for: By row of the query, the item beyond the training that it stands for.
+        told_as: By row of the query, the id of the item it stands for, which may be beyond the
+            training; what is known of former days only is left out.
         in_hand: Rows of what the page shows and the cart holds, int32.
         in_hand_ids: Ids of those of them that the vocabulary lacks.
     """
@@ -65,7 +68,7 @@ class Question:
     query: Query
     hidden: NDArray[np.int32]
     hidden_ids: frozenset[str]
-    spoken_for: Mapping[int, str]
+    told_as: Mapping[int, str]
     in_hand: NDArray[np.int32]
     in_hand_ids: Sequence[str]
 
@@ -87,10 +90,10 @@ def ask(
         past: May overlap with `recent`, which is believed where both reach.
     """
     item_ids, query = _met(request, recent, model, now)
-    row_of = dict(zip(item_ids, query.items.tolist(), strict=True))
-    rows = query.items[query.items >= 0]
+    met, rows = query.items, query.items.tolist()
     query, spoken_for = newcomers.with_stand_ins(query, item_ids)
     query = _with_past(query, recent, past, model, now)
+    row_of = dict(zip(item_ids, rows, strict=True))
     in_hand = [row_of[item_id] for item_id in request.in_hand]
     in_hand_rows = np.array([row for row in in_hand if row >= 0], np.int32)
     if request.placement is Placement.CART and request.cart:
@@ -101,9 +104,9 @@ def ask(
     return Question(
         task,
         query,
-        hidden=in_hand_rows if allow_seen else np.concatenate([rows, past.items]),
+        hidden=in_hand_rows if allow_seen else np.concatenate([met[met >= 0], past.items]),
         hidden_ids=frozenset(request.in_hand if allow_seen else item_ids),
-        spoken_for=spoken_for,
+        told_as={**dict(zip(rows, item_ids, strict=True)), **spoken_for},
         in_hand=in_hand_rows,
         in_hand_ids=[item_id for item_id in request.in_hand if row_of[item_id] < 0],
     )
@@ -119,39 +122,46 @@ def _met(
     Returns:
         Row -1 for what the vocabulary lacks.
     """
-    now_seconds, in_cart = int(now.timestamp()), len(request.cart)
-    item_ids, places, ages_days = list(request.cart), [0] * in_cart, [0.0] * in_cart
-    weights = [model.kind_weights[PathKind.CART]] * in_cart
-    place = int(bool(in_cart))
+    cart, kind_weights = request.cart, model.kind_weights
     # The page's own view is told before its slate is asked for, as a rule.
-    if request.item_id and (not recent or recent[0].item_id != request.item_id):
-        item_ids.append(request.item_id)
-        weights.append(model.kind_weights[PathKind.VIEW])
-        places.append(place)
-        ages_days.append(0.0)
-        place += 1
-    share = PATH_BESIDE_CART if request.placement is Placement.CART and in_cart else 1.0
-    before = recent[0].at_seconds if recent else 0
-    for item_id, kind, at_seconds in recent:
-        place += at_seconds != before
-        before = at_seconds
-        item_ids.append(item_id)
-        weights.append(model.kind_weights[kind] * share)
-        places.append(place)
-        ages_days.append(max(now_seconds - at_seconds, 0) / DAY_SECONDS if at_seconds else 0.0)
-    query = Query(
-        model.vocabulary.places(item_ids),
-        np.array(weights, np.float32),
-        np.array(places, np.int32),
-        np.array(ages_days, np.float32),
+    is_told = recent and recent[0].item_id == request.item_id
+    shown = () if is_told or not request.item_id else (request.item_id,)
+    share = PATH_BESIDE_CART if request.placement is Placement.CART and cart else 1.0
+    ids, kinds, at_seconds = zip(*recent, strict=True) if recent else ((), (), ())
+    item_ids = [*cart, *shown, *ids]
+    weights = [kind_weights[PathKind.CART]] * len(cart)
+    weights += [kind_weights[PathKind.VIEW]] * len(shown)
+    weights += [kind_weights[kind] * share for kind in kinds]
+    places, ages_days = _since(
+        len(cart), len(shown), np.array(at_seconds, np.int64), int(now.timestamp())
     )
-    return item_ids, query
+    rows = model.vocabulary.places(item_ids)
+    return item_ids, Query(rows, np.array(weights, np.float32), places, ages_days)
+
+
+@njit(cache=True)
+def _since(in_cart: int, shown: int, at_seconds: Any, now_seconds: int) -> tuple[Any, Any]:
+    """Return for cart, item shown and path how many steps and days ago each was met."""
+    own = in_cart + shown
+    places = np.zeros(own + len(at_seconds), np.int32)
+    ages_days = np.zeros(len(places), np.float32)
+    place = min(in_cart, 1)
+    places[in_cart:own] = place
+    place += shown
+    for at in range(len(at_seconds)):
+        if at and at_seconds[at] != at_seconds[at - 1]:
+            place += 1
+        places[own + at] = place
+        # What time is not known any more counts as now.
+        if at_seconds[at]:
+            ages_days[own + at] = max(now_seconds - at_seconds[at], 0) / DAY_SECONDS
+    return places, ages_days
 
 
 def _with_past(
     query: Query, recent: Sequence[PathStep], past: Past, model: Model, now: dt.datetime
 ) -> Query:
-    if recent:
+    if recent and len(past.items):
         past = past.before(recent[-1].at_seconds)
     if not len(past.items):
         return query

@@ -70,10 +70,9 @@ class Vocabulary:
     def places(self, item_ids: Sequence[str]) -> NDArray[np.int32]:
         """Return the row of each id, -1 for an unknown one."""
         asked = [item_id.encode() for item_id in item_ids]
-        places = np.full(len(asked), -1, np.int32)
-        if asked and len(self):
-            ends = np.cumsum([len(one) for one in asked])
-            _find(np.frombuffer(b"".join(asked), np.uint8), ends, self._texts, self._slots, places)
+        lengths = np.array(list(map(len, asked)), np.int64)
+        texts = np.frombuffer(b"".join(asked), np.uint8)
+        places: NDArray[np.int32] = _find(texts, lengths, self._texts, self._slots)
         return places
 
     def rows_in(self, other: "Vocabulary") -> NDArray[np.int32]:
@@ -100,18 +99,19 @@ def _slots_of(texts: Any) -> Any:
 
 
 @njit(cache=True)
-def _find(asked: Any, ends: Any, texts: Any, slots: Any, places: Any) -> None:
-    """Write the row of each id asked for, where there is one."""
-    start = 0
-    for at in range(len(ends)):
-        end = ends[at]
+def _find(asked: Any, lengths: Any, texts: Any, slots: Any) -> Any:
+    """Return the row of each id asked for, -1 where there is none."""
+    places = np.full(len(lengths), -1, np.int32)
+    end = 0
+    for at in range(len(lengths)):
+        start, end = end, end + lengths[at]
         slot = _hash(asked, start, end) & (len(slots) - 1)
         while slots[slot] >= 0:
             if _is_text(texts[slots[slot]], asked, start, end):
                 places[at] = slots[slot]
                 break
             slot = (slot + 1) & (len(slots) - 1)
-        start = end
+    return places
 
 
 @njit(cache=True)
@@ -144,6 +144,19 @@ def _is_text(text: Any, asked: Any, start: int, end: int) -> bool:
         if text[at] != asked[start + at]:
             return False
     return True
+
+
+@njit(cache=True)
+def taken(rows: Any, facts: Any) -> Any:
+    """Return four columns at some rows, in one pass."""
+    first, second, third, fourth = facts
+    n = len(rows)
+    a, b = np.empty(n, first.dtype), np.empty(n, second.dtype)
+    c, d = np.empty(n, third.dtype), np.empty(n, fourth.dtype)
+    for at in range(n):
+        row = rows[at]
+        a[at], b[at], c[at], d[at] = first[row], second[row], third[row], fourth[row]
+    return a, b, c, d
 
 
 def item_hash(item_id: str) -> int:

@@ -50,13 +50,12 @@ class Untried:
 
     Attributes:
         numbers: Rows of the vocabulary, continued by the places of the newcomers, int32.
-        relevance: At least 0, on any scale, float32; 0 is never shown.
-        met: How often each was met so far, int32.
+        weights: How much each is to be tried, float64: relevance on any scale, divided by
+            1 + times met; 0 is never shown.
     """
 
     numbers: NDArray[np.int32]
-    relevance: NDArray[np.float32]
-    met: NDArray[np.int32]
+    weights: NDArray[np.float64]
 
 
 def places_to_explore(n: int, exploration_ppm: int, slate_id: str) -> int:
@@ -82,23 +81,18 @@ def untried(newcomers: Newcomers, query: Query, slate_id: str) -> Untried:
         query: Only rows of the vocabulary.
     """
     content = newcomers.content
-    n_known = len(content["events"])
+    events = content["events"]
     if len(query.items):
-        lists, events = CONTENT.kernel_arrays(content), content["events"]
-        rows, relevance = _resembling(query.arrays, lists, events)
+        rows, weights = _resembling(query.arrays, CONTENT.kernel_arrays(content), events)
     else:
-        rows = _sample(content["events"], slate_id)
-        relevance = np.ones(len(rows), np.float32)
+        rows = _sample(events, slate_id)
+        weights = 1 / (events[rows] + 1.0)
     if not len(newcomers):
-        return Untried(rows, relevance, content["events"][rows])
-    if len(query.items):
-        new_relevance = newcomers.resemblance(query)
-    else:
-        new_relevance = newcomers.showable.astype(np.float32)
+        return Untried(rows, weights)
+    new = newcomers.resemblance(query) if len(query.items) else newcomers.showable
     return Untried(
-        np.concatenate([rows, n_known + np.arange(len(newcomers))]).astype(np.int32),
-        np.concatenate([relevance, new_relevance]).astype(np.float32),
-        np.concatenate([content["events"][rows], np.zeros(len(newcomers), np.int32)]),
+        np.concatenate([rows, len(events) + np.arange(len(newcomers))]).astype(np.int32),
+        np.concatenate([weights, new]),
     )
 
 
@@ -126,7 +120,7 @@ def explore(
         fixed: Ids of items that keep their places, as pinned ones do.
     """
     on_slate = {item.item_id for item in slate}
-    weights = candidates.relevance / (candidates.met + np.float32(1))
+    weights = candidates.weights.copy()
     drawn: list[SlateItem] = []
     kept = {place: item for place, item in enumerate(slate) if not place or item.item_id in fixed}
     for turn in range(min(places, n - len(kept)) if slate else 0):
@@ -182,7 +176,7 @@ def _pick(weights: Any, unit: float) -> int:
 
 @njit(nogil=True, cache=True)
 def _resembling(query: Any, lists: Any, events: Any) -> tuple[Any, Any]:
-    """Return rows hardly met that resemble items of the path, and how much."""
+    """Return rows hardly met that resemble items of the path, and their weights."""
     fade, starts, ids, scores = lists
     items, weights = fade_path(query, fade, PATH_ITEMS)
     prefetch_lists(items, starts, ids, scores, events)
@@ -205,7 +199,10 @@ def _resembling(query: Any, lists: Any, events: Any) -> tuple[Any, Any]:
                 rows[n] = row
                 n += 1
             relevance[slots[slot]] += weights[place] * scores[entry]
-    return rows[:n], relevance[:n]
+    drawn_by = np.empty(n, np.float64)
+    for at in range(n):
+        drawn_by[at] = relevance[at] / (events[rows[at]] + 1.0)
+    return rows[:n], drawn_by
 
 
 def _sample(events: NDArray[np.int32], slate_id: str) -> NDArray[np.int32]:

@@ -166,19 +166,12 @@ class Newcomers:
             A query without -1, and for each stand-in the id of the item it speaks for. A stand-in
             was not seen by the visitor: no reason may name it, nor is it to be hidden.
         """
-        beyond = np.full(len(query.items), -1, np.int32)
-        for place in np.flatnonzero(query.items < 0).tolist():
-            beyond[place] = self._places.get(item_ids[place], -1)
-        *spoken, origins, is_other = _let_speak(query.arrays, self._known, beyond, self._resembled)
+        beyond = np.array([self._places.get(item_id, -1) for item_id in item_ids], np.int32)
+        spoken, stand_ins, is_other = _let_speak(query.arrays, self._known, beyond, self._resembled)
         if not is_other:
             return query, {}
-        seen = set(query.items.tolist())
-        spoken_for = {
-            row: item_ids[place]
-            for row, place in zip(spoken[0].tolist(), origins.tolist(), strict=True)
-            if row not in seen
-        }
-        return Query(*spoken), spoken_for
+        rows, origins = stand_ins.tolist()
+        return Query(*spoken), dict(zip(rows, map(item_ids.__getitem__, origins), strict=True))
 
     def _set(self, items: tuple[Item, ...], vectors: sp.csr_matrix, resembled: Block) -> None:
         self.items = items
@@ -241,7 +234,11 @@ def _compare(items: Any, vectors: Any, postings: Any, cosines: Any) -> None:
 
 @njit(cache=True)
 def _let_speak(query: Any, known: Any, beyond: Any, resembled: Any) -> Any:
-    """Return a query with stand-ins, where each of its rows was before, and whether any is new."""
+    """Return a query with stand-ins, those of them that are not in it already, and whether any is.
+
+    Returns:
+        The stand-ins as rows and the places of what they speak for, shape (2, stand-ins).
+    """
     items, weights, places, ages_days = query
     events, starts, ids, scores = known
     spoken = np.empty(len(items) * STAND_INS, np.int32)
@@ -264,7 +261,22 @@ def _let_speak(query: Any, known: Any, beyond: Any, resembled: Any) -> Any:
         origins[first:n] = at
     origins = origins[:n]
     stood = spoken[:n], weights[origins] * shares[:n], places[origins], ages_days[origins]
-    return (*stood, origins, is_other)
+    return stood, _speakers(items, spoken[:n], origins), is_other
+
+
+@njit(cache=True)
+def _speakers(items: Any, spoken: Any, origins: Any) -> Any:
+    """Return rows that speak and are not in a path themselves, above where they come from."""
+    found = np.empty((2, len(spoken)), np.int64)
+    n = 0
+    for at in range(len(spoken)):
+        is_seen = False
+        for item in items:
+            is_seen |= item == spoken[at]
+        if not is_seen:
+            found[0, n], found[1, n] = spoken[at], origins[at]
+            n += 1
+    return found[:, :n]
 
 
 @njit(cache=True)

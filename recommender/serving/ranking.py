@@ -96,18 +96,39 @@ class _Ranking:
             pins=self._pinned(rows, beyond),
             rotation=self._wishes.rotation,
         )
+        item_ids = self._ids(picked, rows, beyond)
+        reasons = self._reasons(picked, ranked, len(rows))
+        if self._pins:
+            reasons = [
+                _CHOSEN if item_id in self._pins else reason
+                for item_id, reason in zip(item_ids, reasons, strict=True)
+            ]
+        shown = candidates.scores[picked].tolist()
+        return self._explored(list(map(SlateItem, item_ids, shown, *zip(*reasons, strict=True))))
+
+    def _ids(
+        self, picked: NDArray[np.int64], rows: NDArray[np.int32], beyond: Sequence[Item]
+    ) -> list[str]:
+        known = self._model.vocabulary.item_ids(rows[picked[picked < len(rows)]])
+        if not beyond:
+            return known
+        following = iter(known)
+        return [
+            next(following) if place < len(rows) else beyond[place - len(rows)].item_id
+            for place in picked.tolist()
+        ]
+
+    def _reasons(
+        self, picked: NDArray[np.int64], ranked: Ranked, n_rows: int
+    ) -> list[tuple[str, str]]:
+        """Return why each item was picked: the model's reason, then search, then resemblance."""
+        n_best = len(ranked.best)
         reasons = Reasons(self._question, self._model, ranked, self._wishes.placement)
-        told = iter(reasons.of(picked[picked < len(ranked.best)]))
-        ids = iter(self._model.vocabulary.item_ids(rows[picked[picked < len(rows)]]))
-        slate = []
-        for place, score in zip(picked.tolist(), candidates.scores[picked].tolist(), strict=True):
-            if place < len(rows):
-                item_id = next(ids)
-                reason = next(told) if place < len(ranked.best) else _SEARCHED
-            else:
-                item_id, reason = beyond[place - len(rows)].item_id, _SIMILAR
-            slate.append(SlateItem(item_id, score, *(reason, _CHOSEN)[item_id in self._pins]))
-        return self._explored(slate)
+        told = iter(reasons.of(picked[picked < n_best]))
+        return [
+            next(told) if place < n_best else _SEARCHED if place < n_rows else _SIMILAR
+            for place in picked.tolist()
+        ]
 
     def _ranked(self) -> Ranked:
         task, category = self._question.task, self._wishes.category
@@ -221,7 +242,7 @@ class _Ranking:
             item = self._newcomers.items[number - n_known]
             return SlateItem(item.item_id, 0.0, REASON) if self._may_show(item) else None
         category = self._wishes.category
-        if not self._rules.allowed[number] or number in self._question.hidden:
+        if not self._rules.allowed[number] or number in self._question.hidden.tolist():
             return None
         if category is not None and number not in self._view.category(category):
             return None

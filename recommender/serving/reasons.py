@@ -58,7 +58,7 @@ class Reasons:
         ]
 
     def _item_id(self, row: int) -> str:
-        return self._question.spoken_for.get(row) or self._model.vocabulary.item_id(row)
+        return self._question.told_as.get(row) or self._model.vocabulary.item_id(row)
 
     def _popular(self) -> tuple[str, str]:
         return ("category" if self._on_category else POPULAR.reason), ""

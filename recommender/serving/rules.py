@@ -21,7 +21,7 @@ from recommender.catalog.rules import (
 )
 from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.records import Item, Placement, Rule
-from recommender.serving.columns import Columns, Vocabulary, item_hash
+from recommender.serving.columns import Columns, Vocabulary, item_hash, taken
 from recommender.serving.slates import Candidates, product_codes
 
 __all__ = ["CatalogueView", "PlacementRules", "Vocabulary"]
@@ -174,14 +174,9 @@ class CatalogueView:
 
     def candidates(self, rows: NDArray[np.integer], scores: NDArray[np.float32]) -> Candidates:
         """Return items of the vocabulary as candidates for a slate."""
-        columns = self._columns
-        return Candidates(
-            scores,
-            columns.products[rows],
-            columns.categories[rows],
-            columns.brands[rows],
-            self._vocabulary.hashes[rows],
-        )
+        columns, hashes = self._columns, self._vocabulary.hashes
+        facts = (columns.products, columns.categories, columns.brands, hashes)
+        return Candidates(scores, *taken(rows, facts))
 
     def candidates_beyond(self, items: Sequence[Item], scores: NDArray[np.float32]) -> Candidates:
         """Return items of the catalogue as candidates, also those the vocabulary lacks."""

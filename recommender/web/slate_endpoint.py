@@ -6,7 +6,7 @@ application behind. Must not know how a slate is made.
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -240,30 +240,29 @@ def render_slate(answer: SlateAnswer, language: str) -> bytes:
         }
     )
     items = answer.slate.items if answer.shown else ()
-    # Most items of a slate share their reason with another one.
-    reasons = {
-        reason: _render_reason(answer, *reason, language)
-        for reason in {(item.reason, item.reason_item_id) for item in items}
-    }
-    fragments = answer.catalogue.fragments([item.item_id for item in items])
-    told = [reasons[item.reason, item.reason_item_id] for item in items]
-    rendered = b",".join(map(add, fragments, told))
+    ids, _, *reasons = zip(*items, strict=True) if items else ((), (), (), ())
+    pairs = list(zip(*reasons, strict=True))
+    fragments = answer.catalogue.fragments(ids)
+    told = _render_reasons(answer, set(pairs), language)
+    rendered = b",".join(map(add, fragments, map(told.__getitem__, pairs)))
     return head[:-1] + b',"items":[' + rendered + b"]}"
 
 
-def _render_reason(answer: SlateAnswer, code: str, item_id: str, language: str) -> bytes:
-    """Return the end of an item's JSON object."""
-    title = answer.catalogue.title_json(item_id)
-    text = title.join(_around_title(code, language, bool(title)))
-    return b',"reason":{"code":"%b","item_id":%b,"text":"%b"}}' % (
-        code.encode(),
-        orjson.dumps(item_id),
-        text,
-    )
+def _render_reasons(
+    answer: SlateAnswer, reasons: Collection[tuple[str, str]], language: str
+) -> dict[tuple[str, str], bytes]:
+    """Return the end of an item's JSON object for each code and item that it names."""
+    titles = answer.catalogue.titles_json([item_id for _, item_id in reasons])
+    told = {}
+    for (code, item_id), title in zip(reasons, titles, strict=True):
+        front, middle, end = _around_title(code, language, bool(title))
+        told[code, item_id] = front + orjson.dumps(item_id) + title.join(middle) + end
+    return told
 
 
 @functools.cache  # codes and languages are ours, and few
-def _around_title(code: str, language: str, has_title: bool) -> list[bytes]:
-    """Return what stands before and behind the title in a reason's text, as JSON."""
-    text = reason_text(code, _MARK if has_title else "", language)
-    return orjson.dumps(text)[1:-1].split(_MARK_JSON)
+def _around_title(code: str, language: str, has_title: bool) -> tuple[bytes, list[bytes], bytes]:
+    """Return what stands before the item's id, around its title and behind it, as JSON."""
+    text = orjson.dumps(reason_text(code, _MARK if has_title else "", language))
+    front = b',"reason":{"code":"%b","item_id":' % code.encode()
+    return front, (b',"text":' + text).split(_MARK_JSON), b"}}"

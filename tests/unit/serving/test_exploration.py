@@ -33,11 +33,8 @@ def slate_of(length: int) -> tuple[SlateItem, ...]:
 
 def candidates(*relevance: float, met: tuple[int, ...] = ()) -> Untried:
     n = len(relevance)
-    return Untried(
-        np.arange(n, dtype=np.int32),
-        np.array(relevance, np.float32),
-        np.array(met or [0] * n, np.int32),
-    )
+    weights = np.array(relevance, np.float64) / (1 + np.array(met or [0] * n))
+    return Untried(np.arange(n, dtype=np.int32), weights)
 
 
 def explored(
@@ -182,22 +179,23 @@ def newcomers() -> Newcomers:
 
 def test_with_a_path_only_what_resembles_it_is_tried(newcomers: Newcomers) -> None:
     mug = untried(newcomers, Query.of([1]), "x")
-    relevant = dict(zip(mug.numbers.tolist(), mug.relevance.tolist(), strict=True))
+    relevant = dict(zip(mug.numbers.tolist(), mug.weights.tolist(), strict=True))
     place = {item.item_id: 3 + at for at, item in enumerate(newcomers.items)}
     assert relevant[2] > 0
     assert relevant[place["cup"]] > 0
     assert relevant[place["jug"]] == 0
     assert 1 not in relevant
     hose = untried(newcomers, Query.of([0]), "x")
-    assert not hose.relevance.any()
+    assert not hose.weights.any()
 
 
 def test_without_a_path_everything_hardly_met_has_its_turn(newcomers: Newcomers) -> None:
     home = untried(newcomers, Query.of([]), "x")
-    tried = home.numbers[home.relevance > 0].tolist()
+    tried = home.numbers[home.weights > 0].tolist()
     cup = [item.item_id for item in newcomers.items].index("cup")
     assert sorted(tried) == [2, 3 + cup]
-    assert home.met[home.numbers == 2].tolist() == [1]
+    # It was met once.
+    assert home.weights[home.numbers == 2].tolist() == [1 / 2]
 
 
 def test_places_are_counted_by_what_filled_them() -> None:
