@@ -4,16 +4,15 @@ Nothing here looks at a time: a busy machine is no fault.
 """
 
 import json
-import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 
+from commands import own_logging
 from recommender.bench.web_process import NOOP
 from recommender.cli.bench_commands import bench
 
@@ -21,11 +20,8 @@ from recommender.cli.bench_commands import bench
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
     """Take back what the command chose for this process's logs."""
-    handlers = logging.root.handlers[:]
-    yield
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
-    logging.root.handlers[:] = handlers
+    with own_logging():
+        yield
 
 
 def run(*arguments: str) -> Result:
