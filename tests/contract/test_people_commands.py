@@ -13,7 +13,7 @@ from recommender.bootstrap import Services
 from recommender.events.identity import pseudonym
 from recommender.records import EventType, Shop
 from shoppers import Shoppers
-from world import STARTED_AT
+from world import ON_SQLITE, STARTED_AT
 
 
 class Run:
@@ -72,7 +72,7 @@ def test_exactly_one_must_be_named(run: Run, shop: Shop, who: tuple[str, ...]) -
 
 
 # PostgreSQL's way is in test_backup.
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_backup_is_restored_elsewhere(
     run: Run, services: Services, shop: Shop, tmp_path: Path
 ) -> None:

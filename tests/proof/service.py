@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 
-from proof.markets import markets
 from processes import wait_until
+from proof.markets import markets
 from proof.section import Scale, Section
 from recommender.bench import synthetic, world
 from recommender.bench.web_process import SERVICE, WebProcess, web_process
