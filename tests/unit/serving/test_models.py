@@ -220,7 +220,7 @@ def test_the_watching_thread_survives_a_fault(store, trained, models, monkeypatc
         raise OSError("the disk is away")
 
     monkeypatch.setattr(store, "current", fail)
-    assert broken.wait(10)
+    assert broken.wait(60)
     monkeypatch.undo()
     newest = publish(store, trained)
     while models.get("shop").artifact_id != newest:
