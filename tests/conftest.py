@@ -13,7 +13,7 @@ from typing import Any
 import hypothesis
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from money_world import bill_to
 from processes import Up, free_port, running
@@ -30,6 +30,7 @@ from world import SHOP_ORIGIN, STARTED_AT, Clock, missing
 # Properties are judged by what they compute, not by how long a busy machine takes.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,7 @@ class Up:
         self.started: dict[int, str] = {}
 
     def wait_until_ready(self) -> None:
-        wait_until(lambda: self.process.poll() is not None or "Ctrl-C" in self.text(), seconds=60)
+        wait_until(lambda: self.process.poll() is not None or "Ctrl-C" in self.text())
         assert self.process.poll() is None, self.text()
         self.started = descendants(self.process.pid)
 
@@ -104,10 +104,10 @@ class Up:
         return False
 
     def wait_until_gone(self) -> None:
-        wait_until(lambda: not any(map(is_running, self.started)), seconds=15)
+        wait_until(lambda: not any(map(is_running, self.started)))
 
 
-def wait_until(condition: object, *, seconds: float = 30) -> None:
+def wait_until(condition: object, *, seconds: float = 60) -> None:
     """Return as soon as `condition()` holds; fail when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]

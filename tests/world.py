@@ -23,6 +23,9 @@ SHOP = Shop(
 )
 """A shop for tests without a database."""
 
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For tests whose question has nothing to do with the database."""
+
 
 class Clock:
     """A clock that only moves when told."""

@@ -37,9 +37,9 @@ class Demo:
 
     def visitor(self, arm: Arm) -> str:
         """Return the id of a new visitor whom the experiment puts in an arm."""
-        with urllib.request.urlopen(f"{self.shop}/", timeout=10) as page:
+        with urllib.request.urlopen(f"{self.shop}/", timeout=60) as page:
             site_key = page.read().decode().split('data-shop="')[1].split('"')[0]
-        with urllib.request.urlopen(f"{self.service}/v1/config/{site_key}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.service}/v1/config/{site_key}", timeout=60) as answer:
             told = json.load(answer)["stratum"]
         stratum = Stratum("s", 1, told["salt"], told["treatment_share_ppm"], STARTED_AT)
         return next(

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
+from commands import called
 from recommender.cli.main import group
 from recommender.training.artifact import ArtifactStore
 
@@ -25,6 +26,10 @@ def run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         timeout=60,
         check=False,
     )
+
+
+def call(home: Path, *arguments: str) -> Result:
+    return called(*arguments, environ={"RECOMMENDER_HOME": str(home)})
 
 
 @pytest.fixture(scope="module")
@@ -60,18 +65,18 @@ def test_a_fault_is_one_line_and_a_status(
 
 
 def test_a_failure_is_told_by_the_status(home: Path) -> None:
-    made = run(
+    made = call(
         home,
         *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
         *("--timezone", "Europe/Paris", "--origin", "https://s.example", "--json"),
     )
-    assert made.returncode == 0
+    assert made.exit_code == 0
     shop = json.loads(made.stdout)
     assert shop["secret_key"].startswith("sk_")
-    alone = run(home, "train", "--shop", shop["shop_id"], "--json")
-    assert (alone.returncode, "nothing-to-learn" in alone.stderr + alone.stdout) == (1, True)
+    alone = call(home, "train", "--shop", shop["shop_id"], "--json")
+    assert (alone.exit_code, "nothing-to-learn" in alone.stderr + alone.stdout) == (1, True)
     # Among all shops, one that is new is no failure.
-    assert run(home, "train", "--json").returncode == 0
+    assert call(home, "train", "--json").exit_code == 0
 
 
 def test_a_faulty_setting_is_named(tmp_path: Path) -> None:
@@ -98,42 +103,42 @@ def test_every_command_explains_itself(tmp_path: Path) -> None:
 
 
 def test_a_placement_keeps_what_is_not_named(home: Path) -> None:
-    made = run(
+    made = call(
         home,
         *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
         *("--timezone", "Europe/Paris", "--origin", "https://s.example", "--json"),
     )
     named = ("shop", "placement", "--shop", json.loads(made.stdout)["shop_id"])
     cart = (*named, "--placement", "cart", "--json")
-    first = run(home, *cart, "--n", "5", "--tail", "0.4", "--heading", "fr=Avec ceci", "--disable")
-    assert first.returncode == 0, first.stderr
-    changed = json.loads(run(home, *cart, "--allow-seen", "--heading", "de=Dazu").stdout)
+    first = call(home, *cart, "--n", "5", "--tail", "0.4", "--heading", "fr=Avec ceci", "--disable")
+    assert first.exit_code == 0, first.stderr
+    changed = json.loads(call(home, *cart, "--allow-seen", "--heading", "de=Dazu").stdout)
     assert changed["n"] == 5
     assert changed["tail_ppm"] == 400_000
     assert changed["title"] == {"fr": "Avec ceci", "de": "Dazu"}
     assert changed["allow_seen"]
     assert not changed["enabled"]
-    emptied = json.loads(run(home, *cart, "--heading", "fr=", "--enable", "--tail", "auto").stdout)
+    emptied = json.loads(call(home, *cart, "--heading", "fr=", "--enable", "--tail", "auto").stdout)
     assert emptied["tail_ppm"] is None
     assert emptied["title"] == {"de": "Dazu"}
     assert emptied["enabled"]
-    refused = run(home, *cart, "--n", "1", "--tail", "1.5")
-    assert refused.returncode == 2
+    refused = call(home, *cart, "--n", "1", "--tail", "1.5")
+    assert refused.exit_code == 2
     assert "The smallest number" in refused.stderr
     assert "tail dial must lie between 0 and 1. [invalid-placement]" in refused.stderr
 
 
 def test_the_way_back_to_the_previous_artifact(home: Path) -> None:
-    made = run(
+    made = call(
         home,
         *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
         *("--timezone", "Europe/Paris", "--origin", "https://s.example", "--json"),
     )
     shop_id = json.loads(made.stdout)["shop_id"]
-    nothing = run(home, "artifact", "back", "--shop", shop_id)
-    assert nothing.returncode == 1
+    nothing = call(home, "artifact", "back", "--shop", shop_id)
+    assert nothing.exit_code == 1
     assert "[no-previous-artifact]" in nothing.stderr
-    assert "Nothing was trained yet" in run(home, "artifact", "list", "--shop", shop_id).stdout
+    assert "Nothing was trained yet" in call(home, "artifact", "list", "--shop", shop_id).stdout
     store = ArtifactStore(home / "artifacts")
     first, second = (
         store.write(
@@ -146,10 +151,10 @@ def test_the_way_back_to_the_previous_artifact(home: Path) -> None:
     )
     store.publish(shop_id, first)
     store.publish(shop_id, second)
-    back = run(home, "artifact", "back", "--shop", shop_id, "--json")
+    back = call(home, "artifact", "back", "--shop", shop_id, "--json")
     assert json.loads(back.stdout) == {"shop_id": shop_id, "current": first, "previous": second}
     assert store.current(shop_id) == first
-    listed = json.loads(run(home, "artifact", "list", "--shop", shop_id, "--json").stdout)
+    listed = json.loads(call(home, "artifact", "list", "--shop", shop_id, "--json").stdout)
     assert listed["artifacts"] == [
         {"artifact": first, "role": "current"},
         {"artifact": second, "role": "previous"},
@@ -157,26 +162,26 @@ def test_the_way_back_to_the_previous_artifact(home: Path) -> None:
 
 
 def test_reconcile_and_orders_speak_json_and_a_status(home: Path) -> None:
-    made = run(
+    made = call(
         home,
         *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
         *("--timezone", "Europe/Paris", "--origin", "https://s.example", "--json"),
     )
     shop = ("--shop", json.loads(made.stdout)["shop_id"])
     connected = json.loads(
-        run(home, "orders", "connect", *shop, "--platform", "woocommerce", "--json").stdout
+        call(home, "orders", "connect", *shop, "--platform", "woocommerce", "--json").stdout
     )
     assert len(connected["secret"]) == 64
-    listed = run(home, "orders", "webhooks", *shop)
+    listed = call(home, "orders", "webhooks", *shop)
     assert connected["secret_id"] in listed.stdout
     assert connected["secret"] not in listed.stdout
     (home / "list.csv").write_text("Order,Date,Net\nA,2026-03-20 11:00,12.50\n")
     files = ("reconcile", str(home / "list.csv"), *shop)
-    differing = run(home, *files, "--record", "--json")
-    assert differing.returncode == 1
+    differing = call(home, *files, "--record", "--json")
+    assert differing.exit_code == 1
     report = json.loads(differing.stdout)
     assert (report["differences"]["missing-here"], report["recorded"]) == (1, 1)
-    agreeing = run(home, *files)
-    assert (agreeing.returncode, "No differences" in agreeing.stdout) == (0, True)
-    links = json.loads(run(home, "orders", "links", *shop, "--days", "10000", "--json").stdout)
+    agreeing = call(home, *files)
+    assert (agreeing.exit_code, "No differences" in agreeing.stdout) == (0, True)
+    links = json.loads(call(home, "orders", "links", *shop, "--days", "10000", "--json").stdout)
     assert links["orders"] == {"before-events": 1}

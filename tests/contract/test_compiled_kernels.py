@@ -1,33 +1,18 @@
 """Machine code is made once: by the first process, for all that come after it."""
 
 import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
 
+from compile_kernels import AHEAD, compilations, compiled_ahead
 from recommender.config import (
     COMPILED_READY,
     earlier_compiled_folders,
     keep_compiled_kernels,
 )
 
-_COUNTING = """
-from pathlib import Path
-
-from recommender.cli.run_commands import compile_kernels
-from recommender.config import compiled_folder
-
-# Behind ours: numba looks once where its code is kept, when it is imported.
-from numba.core import event
-
-compiled = event.RecordingListener()
-event.register("numba:compile", compiled)
-{work}
-print(len(compiled.buffer), compiled_folder())
-"""
-_AHEAD = "compile_kernels()"
 _SERVE = """
 import sys
 sys.path.insert(0, {tests!r})
@@ -57,34 +42,21 @@ with tempfile.TemporaryDirectory() as home:
 """
 
 
-def run(home: Path, work: str) -> tuple[int, Path]:
-    """Return the number of compilations of a process with this home, and its folder."""
-    environ = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
-    done = subprocess.run(
-        [sys.executable, "-c", _COUNTING.format(work=work)],
-        env=environ | {"RECOMMENDER_HOME": str(home), "HOME": "/nonexistent"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "not-compiled" not in done.stdout + done.stderr
-    assert "slate-failed" not in done.stdout + done.stderr
-    compilations, folder = done.stdout.split()[-2:]
-    return int(compilations), Path(folder)
-
-
 def test_after_the_first_process_nothing_is_compiled(tmp_path: Path) -> None:
-    made, folder = run(tmp_path, _AHEAD)
+    first, made, folder = compiled_ahead()
     assert made > 0
-    assert folder.is_relative_to(tmp_path / "compiled")
+    assert folder.is_relative_to(first / "compiled")
     assert (folder / COMPILED_READY).exists()
     assert list(folder.rglob("*.nbc")), "the machine code is there, not beside the sources"
+    # In a copy: what is missing must be missing again at the next run.
+    home = tmp_path / "home"
+    shutil.copytree(first, home)
+    folder = home / folder.relative_to(first)
     # Another shop, another process: slates of every placement come out of what is there.
     serve = _SERVE.format(tests=str(Path(__file__).parents[1]))
-    assert run(tmp_path, serve) == (0, folder)
+    assert compilations(home, serve) == (0, folder)
     # And a start that finds everything ready has nothing to do.
-    assert run(tmp_path, _AHEAD) == (0, folder)
+    assert compilations(home, AHEAD) == (0, folder)
 
 
 def test_a_package_that_may_only_be_read_keeps_its_code_in_the_home(tmp_path: Path) -> None:

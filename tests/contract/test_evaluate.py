@@ -1,19 +1,18 @@
-"""`recommender evaluate` as a process, on tiny splits written for it."""
+"""`recommender evaluate` on tiny splits written for it."""
 
 import csv
 import datetime as dt
 import gzip
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from math import ceil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import Result
 
+from commands import called
 from planted import BEGAN_AT
 
 N_ITEMS = 60
@@ -21,20 +20,13 @@ METRICS = ("hit_rate", "mrr", "ndcg", "tail_share", "coverage", "gini")
 MEASURED = ("fit_seconds", "query_ms_p50", "query_ms_p99", "peak_rss_mb", "target_tail_share")
 
 
-def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "recommender", "evaluate", *arguments],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+def run(*arguments: str) -> Result:
+    return called("evaluate", *arguments, environ={})
 
 
 def measured(*arguments: str) -> dict:
     done = run(*arguments, "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     return json.loads(done.stdout)
 
 
@@ -159,7 +151,7 @@ def test_an_order_history_is_told_to_a_person(tmp_path):
             for item in walk(rng, 3):
                 out.writerow((f"o{number}", item, at.isoformat(), f"c{number % 12}"))
     done = run("--orders", str(path))
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     told = done.stdout
     for word in ("hit_rate@20", "ndcg@20", "follows", "popular", "blend at tail dial", "0.60"):
         assert word in told
@@ -180,7 +172,7 @@ def test_an_order_history_is_told_to_a_person(tmp_path):
 )
 def test_wrong_use_is_one_line(arguments, status, words):
     done = run(*arguments)
-    assert done.returncode == status
+    assert done.exit_code == status
     assert words in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
@@ -191,7 +183,7 @@ def test_a_bad_line_is_named_by_file_and_number(folder, tmp_path):
     (tmp_path / train).write_bytes((folder / train).read_bytes())
     packed(tmp_path / "test_pairs.tsv.gz", ["100 101\t102", "103 104"])
     done = run("--split", str(tmp_path), "--json")
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.exit_code, done.stdout) == (2, "")
     (line,) = done.stderr.strip().splitlines()
     assert "test_pairs.tsv.gz: line 2" in line
     assert "[bad-split]" in line

@@ -83,7 +83,7 @@ def kill_one(up: Up, victim: str, draw: random.Random) -> None:
 
 def spooled_events(up: Up) -> float:
     """Return how many events the web took while Redis was away."""
-    with urllib.request.urlopen(f"{up.address}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{up.address}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     return sum(float(line.split()[-1]) for line in lines if 'outcome="spooled"' in line)
 

@@ -22,6 +22,7 @@ from recommender.uplift.stored import (
 )
 from recommender.uplift.views import ViewKind
 from shoppers import Shoppers, live_through
+from world import ON_SQLITE
 
 NOON = dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -85,6 +86,7 @@ def test_a_story_by_hand(shoppers: Shoppers, measured: Measure) -> None:
     assert result.behaviour[held].tail_units == 1
 
 
+@ON_SQLITE
 def test_what_was_before_the_contract_does_not_count(shoppers: Shoppers, measured: Measure) -> None:
     """Seen in the other arm before, a visitor is in the arm of the contract's first exposure."""
     # 2 March begins in Paris on 1 March at 23:00 UTC.
@@ -171,6 +173,7 @@ def test_a_contract_in_another_currency_stops_the_money_path(
         )
 
 
+@ON_SQLITE
 def test_programs_count_in_neither_arm(shoppers: Shoppers, measured: Measure) -> None:
     for arm in Arm:
         for visitor, bot in (("person", ""), ("program", "1 user-agent")):
@@ -190,6 +193,7 @@ def test_programs_count_in_neither_arm(shoppers: Shoppers, measured: Measure) ->
     assert [told.version for told in result.rules] == [0]
 
 
+@ON_SQLITE
 def test_visitors_who_met_no_recommendation_are_the_standing_check(
     shoppers: Shoppers, measured: Measure
 ) -> None:
@@ -215,6 +219,7 @@ def test_visitors_who_met_no_recommendation_are_the_standing_check(
     assert (treated.revenue_minor, treated.covariate_minor) == (1_000, 300)
 
 
+@ON_SQLITE
 def test_without_arms_on_pages_there_is_nothing_beside_the_exposed(
     shoppers: Shoppers, measured: Measure
 ) -> None:
@@ -224,6 +229,7 @@ def test_without_arms_on_pages_there_is_nothing_beside_the_exposed(
     assert kinds == {ViewKind.TRAILING, ViewKind.MONTH, ViewKind.PLACEMENT}
 
 
+@ON_SQLITE
 def test_months_placements_and_the_last_quarter(shoppers: Shoppers, measured: Measure) -> None:
     july = dt.datetime(2026, 7, 5, 12, tzinfo=dt.UTC)
     shoppers.event(EventType.EXPOSURE, "a", NOON, arm=Arm.TREATMENT, stratum=1, placement="cart")
@@ -249,6 +255,7 @@ def test_months_placements_and_the_last_quarter(shoppers: Shoppers, measured: Me
     assert views["placement", "home"].control.revenue_minor == 70
 
 
+@ON_SQLITE
 def test_a_torn_day_is_in_no_arm_and_told(shoppers: Shoppers, measured: Measure) -> None:
     """Ten visitors an arm a day; on the second day the control's exposures are lost."""
     for number in range(3):
@@ -274,6 +281,7 @@ def test_a_torn_day_is_in_no_arm_and_told(shoppers: Shoppers, measured: Measure)
     assert month.strata[0].treatment.visitors == 20
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(("currency", "cap"), [("JPY", 100_000), ("EUR", 0), ("KWD", 5_000)])
 def test_minor_units_are_counted_as_they_are(
     shop: Shop,

@@ -1,40 +1,34 @@
 """`erase`, `export`, `backup` and `restore` as somebody at a terminal runs them."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 
+from commands import called
 from recommender.adapters.event_log import DeltaEventLog
 from recommender.bootstrap import Services
 from recommender.events.identity import pseudonym
 from recommender.records import EventType, Shop
 from shoppers import Shoppers
-from world import STARTED_AT
+from world import ON_SQLITE, STARTED_AT
 
 
 class Run:
-    """Runs the command in a process of its own, under the test's settings."""
+    """Calls the command under the test's settings."""
 
     def __init__(self, services: Services) -> None:
         self._settings = services.settings
 
-    def done(self, *words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    def done(self, *words: str, **environ: str) -> Result:
         own = {f"RECOMMENDER_{name}": value for name, value in environ.items()}
-        return subprocess.run(
-            [sys.executable, "-m", "recommender", *words],
-            env=self._settings.child_environ(**own),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return called(*words, environ=self._settings.child_environ(**own))
 
     def __call__(self, *words: str, **environ: str) -> dict[str, Any]:
         done = self.done(*words, **environ)
-        assert done.returncode == 0, done.stderr
+        assert done.exit_code == 0, done.stderr
         return dict(json.loads(done.stdout))
 
 
@@ -65,7 +59,7 @@ def test_a_customer_is_named_by_the_shops_own_id(run: Run, shop: Shop) -> None:
 def test_an_export_goes_into_a_private_file(run: Run, shop: Shop, tmp_path: Path) -> None:
     target = tmp_path / "held.json"
     done = run.done("export", "--shop", shop.shop_id, "--visitor", "v", "--output", str(target))
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (done.exit_code, done.stdout) == (0, "")
     assert json.loads(target.read_bytes())["shop_id"] == shop.shop_id
     assert target.stat().st_mode & 0o077 == 0
 
@@ -73,12 +67,12 @@ def test_an_export_goes_into_a_private_file(run: Run, shop: Shop, tmp_path: Path
 @pytest.mark.parametrize("who", [(), ("--visitor", "v", "--customer", "c")])
 def test_exactly_one_must_be_named(run: Run, shop: Shop, who: tuple[str, ...]) -> None:
     done = run.done("erase", "--shop", shop.shop_id, *who)
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "either --visitor or --customer" in done.stderr
 
 
 # PostgreSQL's way is in test_backup.
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_backup_is_restored_elsewhere(
     run: Run, services: Services, shop: Shop, tmp_path: Path
 ) -> None:

@@ -97,7 +97,7 @@ def test_workers_do_not_outlive_a_killed_web_server(home_settings: Settings) -> 
     finally:
         master.kill()
         master.wait()
-    wait_until(lambda: not any(map(is_running, workers)), seconds=15)
+    wait_until(lambda: not any(map(is_running, workers)), seconds=60)
 
 
 def test_a_child_whose_parent_is_already_gone_does_not_start(tmp_path: Path) -> None:

@@ -39,11 +39,10 @@ from recommender.training.interactions import (
 )
 from recommender.training.read import read_training_set
 from recommender.training.train import STEPS, TrainingReport, train
+from world import ON_SQLITE
 
 A, B = GROUPS["a"], GROUPS["b"]
 NOW = BEGAN_AT + dt.timedelta(days=40)
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For tests whose question has nothing to do with the database."""
 
 _TYPES = {Kind.VIEW: EventType.VIEW_ITEM, Kind.CART: EventType.ADD_TO_CART}
 

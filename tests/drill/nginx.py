@@ -59,7 +59,7 @@ def proxy(folder: Path, web_port: int) -> Iterator[str]:
     with (folder / "output.log").open("wb") as log:
         child = start_child(argv, output=log)
     try:
-        wait_for(lambda: _accepts(port), seconds=10, what="nginx")
+        wait_for(lambda: _accepts(port), seconds=60, what="nginx")
         yield f"http://127.0.0.1:{port}"
     finally:
         end_child(child, patience_seconds=10)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 
+from processes import wait_until
 from proof.markets import markets
 from proof.section import Scale, Section
 from recommender.bench import synthetic, world
@@ -211,6 +212,8 @@ def _order(
 
 
 def _ingest(services: Services) -> None:
+    # What a busy disk took too long for waits there until the web server brings it back.
+    wait_until(lambda: services.state.spool.size_bytes() == 0, seconds=60)
     while services.state.pending():
         ingest_once(
             services.state,

@@ -66,14 +66,15 @@ def test_both_arms_tell_that_the_slate_had_come(store: Store, arm: str) -> None:
 @pytest.mark.parametrize("arm", ["treatment", "control"])
 def test_a_slate_that_comes_too_late_is_rendered_in_neither_arm(store: Store, arm: str) -> None:
     give(store, arm)
-    store.api.slate_delay_seconds = 0.5
+    store.api.slate_delay_seconds = 60
     store.put("/", slot("home"))
     tab = store.open("/")
     store.until(lambda: store.api.slates)
     tab.evaluate(
         "history.pushState({}, '', '/other'); document.querySelector('main').innerHTML = ''"
     )
-    tab.wait_for_timeout(1000)
+    store.api.released.set()
+    tab.wait_for_timeout(500)
     store.flush(tab)
     tab.wait_for_timeout(200)
     assert "rendered" not in store.api.types()

@@ -247,6 +247,7 @@ def test_a_page_is_understood_by_its_markup(store: Store, told: dict[str, Any], 
     [event] = store.api.of_type("view_item")
     assert event["items"] == [{"item_id": "sku-4", "price": price}]
     assert event["currency"] == "GBP"
+    store.until(lambda: store.api.slates)
     assert [slate["item_id"] for slate in store.api.slates] == ["sku-4"]
 
 

@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, Error, Page
 from shop_pages import page
 from widget_stub import StubApi, StubShop
 
-WAIT_SECONDS = 15
+WAIT_SECONDS = 60
 
 
 @dataclass

@@ -109,7 +109,7 @@ def test_the_storefront_is_served_one_port_above(tmp_path: Path) -> None:
         assert answer_of(f"http://127.0.0.1:{port + 1}/healthz", child) == b"ok"
     finally:
         child.terminate()
-        assert child.wait(20) == 0
+        assert child.wait(60) == 0
 
 
 def answer_of(url: str, child: "subprocess.Popen[bytes]") -> bytes:

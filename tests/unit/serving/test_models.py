@@ -156,7 +156,7 @@ def test_an_artifact_of_fewer_sources_still_serves(store, trained, models, front
 
 
 def test_requests_go_on_while_artifacts_come(store, trained, front):
-    """Four threads ask while twelve artifacts are published; no answer is a fallback."""
+    """Two threads ask while six artifacts are published; no answer is a fallback."""
     models = LoadedModels(store, poll_seconds=0.001)
     models.get("shop")  # a process takes up its shops before it serves
     front.models = models
@@ -168,11 +168,11 @@ def test_requests_go_on_while_artifacts_come(store, trained, front):
             answers.append(front.ask(item_id=GROUPS["a"][0], visitor_id="v").slate.fallback)
 
     assert models.get("shop"), "the first look may answer late, and is not the question here"
-    threads = [threading.Thread(target=ask) for _ in range(4)]
+    threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:
         thread.start()
     swapped = set()
-    for hour in range(12):
+    for hour in range(6):
         newest = publish(store, trained, at=LATER + dt.timedelta(hours=hour))
         store.prune("shop")
         while models.get("shop").artifact_id != newest:
@@ -182,8 +182,8 @@ def test_requests_go_on_while_artifacts_come(store, trained, front):
     for thread in threads:
         thread.join()
     models.close()
-    assert len(swapped) == 12
-    assert len(answers) > 12
+    assert len(swapped) == 6
+    assert len(answers) > 6
     assert set(answers) == {""}
 
 
@@ -220,7 +220,7 @@ def test_the_watching_thread_survives_a_fault(store, trained, models, monkeypatc
         raise OSError("the disk is away")
 
     monkeypatch.setattr(store, "current", fail)
-    assert broken.wait(10)
+    assert broken.wait(60)
     monkeypatch.undo()
     newest = publish(store, trained)
     while models.get("shop").artifact_id != newest:
