@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 HEADER = b"POST /v1/events?key=pk_x HTTP/1.1\r\nHost: x\r\n"
-BODY = HEADER + b"Content-Length: 5000\r\nContent-Type: text/plain\r\n\r\n[{"
+WHOLE_HEADER = HEADER + b"Content-Length: 5000\r\nContent-Type: text/plain\r\n\r\n"
+BODY = WHOLE_HEADER + b"[{"
 KINDS = {"headers": HEADER, "bodies": BODY, "silence": b""}
 
 

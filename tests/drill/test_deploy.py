@@ -12,7 +12,7 @@ import pytest
 
 from drill.load import Caller
 from drill.nginx import DEPLOY, proxy
-from drill.slow_clients import KINDS, held
+from drill.slow_clients import KINDS, WHOLE_HEADER, held
 from processes import Up
 from world import missing
 
@@ -70,7 +70,7 @@ def wait_for_refusals(crowd: list[socket.socket], wanted: int) -> int:
     """Return how many are told that they are too many, as soon as so many are.
 
     Whom it meets is nobody's to say: one worker of nginx may read what came last before another
-    reads what came first. Nor does a connection that is closed count: nginx lets go of a body that
+    reads what came first. A connection that is closed does not count: nginx lets go of a body that
     does not come.
     """
     told = 0
@@ -93,9 +93,10 @@ def test_a_crowd_from_one_address_is_held_off(running_up: Up, tmp_path: Path) ->
             address = stack.enter_context(proxy(tmp_path / "nginx", port))
         except FileNotFoundError:
             missing("nginx")
-        # Each has told its headers and holds its body back: thirty of them are too many.
-        crowd = stack.enter_context(held(address, 130, KINDS["bodies"], from_each=130))
-        assert wait_for_refusals(crowd, 30) == 30
+        # Each has told its headers and holds its body back: a hundred are let in. Of a body not
+        # a byte: where one lies unread, a reset may overtake the answer.
+        crowd = stack.enter_context(held(address, 160, WHOLE_HEADER, from_each=160))
+        assert wait_for_refusals(crowd, 30) >= 30
         caller = Caller(address)
         stack.callback(caller.close)
         assert caller.ask("GET", "/healthz").status == 200, "another address is not concerned"
