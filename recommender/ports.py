@@ -11,6 +11,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import msgspec
+
 from recommender.errors import UnavailableError
 from recommender.records import Event
 
@@ -202,8 +204,7 @@ class EventStream(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class VisitorState:
+class VisitorState(msgspec.Struct, frozen=True):
     """What the very next request knows of a visitor.
 
     Attributes:

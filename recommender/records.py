@@ -365,8 +365,7 @@ class SlateItem(NamedTuple):
     reason_item_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Slate:
+class Slate(msgspec.Struct, frozen=True):
     """An ordered list of recommended items for one request.
 
     Attributes:

@@ -2,9 +2,9 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -21,8 +21,7 @@ PATH_BESIDE_CART = 0.3
 """What the newest item of the path counts beside an item in the cart."""
 
 
-@dataclass(frozen=True, slots=True)
-class SlateRequest:
+class SlateRequest(msgspec.Struct, frozen=True):
     """What a page asks for.
 
     Attributes:
@@ -50,8 +49,7 @@ class SlateRequest:
         return (self.item_id, *self.cart) if self.item_id else self.cart
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """What the model is asked.
 
     Attributes:

@@ -8,9 +8,9 @@ can be computed again. Must not know how relevance was found.
 import hashlib
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -44,8 +44,7 @@ Offer = Callable[[int], SlateItem | None]
 """Number of an item → what would stand on the slate, None where it may not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Untried:
+class Untried(msgspec.Struct, frozen=True):
     """Items to try out; arrays of one length.
 
     Attributes:
@@ -132,14 +131,16 @@ def explore(
     moving = moving[: n - len(kept) - len(drawn)]
     for turn, item in enumerate(drawn):
         moving.insert(int(_unit(slate_id, f"place/{turn}") * (len(moving) + 1)), item)
+    if len(kept) == 1:
+        return (slate[0], *moving)
     following = iter(moving)
     length = len(kept) + len(moving)
     return tuple(kept.get(place) or next(following) for place in range(length))
 
 
 def count_places(items: Sequence[SlateItem]) -> None:
-    """Count the places of a slate that is shown, by what put the items there."""
-    explored = sum(item.reason == REASON for item in items)
+    """Count the places of slates that are shown, by what put the items there."""
+    explored = sum([item.reason == REASON for item in items])
     _EXPLORED_TOTAL.inc(explored)
     _CHOSEN_TOTAL.inc(len(items) - explored)
 

@@ -1,8 +1,8 @@
 """A question → ranked slate items with true reasons. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +25,7 @@ _SIMILAR = ("similar", "")
 _SEARCHED = (searched.REASON, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(msgspec.Struct, frozen=True):
     """What a slate shall be like.
 
     Attributes:

@@ -5,9 +5,12 @@ a slate would have been. Must not know HTTP, nor how a slate looks.
 """
 
 import datetime as dt
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from recommender.catalog.eligibility import is_showable
 from recommender.catalog.rules import rules_in_force
@@ -62,8 +65,7 @@ class Visitors(Protocol):
     def record_exposure(self, event: Event) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class SlateAnswer:
+class SlateAnswer(msgspec.Struct, frozen=True):
     """What the page gets.
 
     Attributes:
@@ -157,7 +159,10 @@ def recommend(
     ]
     if enabled := [work for work in works if work.setting.enabled]:
         _look_up(enabled, hot_state)
-    return [_answer(work, catalogues, models) for work in works]
+    answers = [_answer(work, catalogues, models) for work in works]
+    in_trial = (one.slate.items for one in answers if one.shown and one.arm)
+    count_places(list(itertools.chain.from_iterable(in_trial)))
+    return answers
 
 
 def _look_up(works: Sequence[_Work], hot_state: Visitors) -> None:
@@ -251,7 +256,6 @@ def _expose(work: _Work, items: tuple[SlateItem, ...], fallback: str) -> SlateAn
             FAILED_OPEN_TOTAL.labels(part="exposure").inc()
     if arm is Arm.CONTROL or work.shop.current_stratum.phase == Phase.A_A:
         return work.answer((), fallback, arm, shown=False)
-    count_places(items)
     return work.answer(items, fallback, arm)
 
 

@@ -6,8 +6,8 @@ of category and brand, and between page views they change places.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,7 @@ Near one: it settles near-ties, and never prefers an item that fits much less.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(msgspec.Struct, frozen=True):
     """What may come on a slate, in any order; all arrays have one length.
 
     Attributes:
@@ -54,8 +53,7 @@ class Candidates:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Rotation:
+class Rotation(msgspec.Struct, frozen=True):
     """How a slate differs from one page view to the next.
 
     Attributes:

@@ -8,6 +8,7 @@ and what it reads fits into a processor's cache. Must not know what the scores m
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -36,8 +37,7 @@ class Scored:
     parts: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(msgspec.Struct, frozen=True):
     """Candidates with their final scores, and the best of them.
 
     Attributes:

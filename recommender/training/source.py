@@ -5,10 +5,11 @@ offline evaluation and live requests, so that what was measured is what is serve
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -27,8 +28,7 @@ FADED_MIN = 1e-3
 """A meeting that counts less than this share of a new one is not looked at, nor older ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """What is known when a slate is asked for: each time the visitor met an item, newest first.
 
     Attributes:
@@ -52,7 +52,7 @@ class Query:
 
     def at_once(self) -> "Query":
         """Return the query as one step, as the contents of a cart are."""
-        return replace(self, places=np.zeros(len(self.items), np.int32))
+        return msgspec.structs.replace(self, places=np.zeros(len(self.items), np.int32))
 
     def faded(self, fade: NDArray[np.float32], limit: int) -> "FadedPath":
         """Return the distinct items that weigh most, at most `limit`, heaviest first.

@@ -7,13 +7,14 @@ application behind. Must not know how a slate is made.
 import functools
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import add
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 import orjson
 import uuid6
+from msgspec import structs
 
 from recommender.errors import InvalidInputError
 from recommender.records import Placement, Shop
@@ -193,7 +194,7 @@ def read_request(
     request = _slate_request(arguments)
     token = arguments.get("preview", "")
     if token and may_preview(services, shop, token):
-        return as_previewed(shop), replace(request, visitor_id="", preview=True)
+        return as_previewed(shop), structs.replace(request, visitor_id="", preview=True)
     return shop, request
 
 

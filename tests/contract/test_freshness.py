@@ -153,7 +153,7 @@ class Silent:
 
     def visitor_states(self, asked: Sequence[WhoAsks]) -> list[object]:
         known = self._services.state.visitor_states(asked)
-        return [dataclasses.replace(one, catalogue_revision=0) for one in known]
+        return [structs.replace(one, catalogue_revision=0) for one in known]
 
     def record_exposure(self, event: Event) -> None:
         self._services.state.record_exposure(event)
