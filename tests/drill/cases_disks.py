@@ -122,7 +122,8 @@ def wipe_redis(drill: Drill) -> Outcome:
 def disk_full_redis(drill: Drill) -> Outcome:
     outcome = Outcome("disk full under Redis (tmpfs), then room again")
     need_root()
-    with drill.service("", n_shops=2) as service, small_disk(service.home / "redis", "24m"):
+    # So large that what the load brings alone does not fill it: then there would be no room again.
+    with drill.service("", n_shops=2) as service, small_disk(service.home / "redis", "512m"):
         service.start()
         service.wait_ready()
         journal = drill.journal(service)
