@@ -32,7 +32,10 @@ NODES: dict[str, tuple[str, tuple[str, ...]]] = {
             f"{WIDGET}/test_widget_delivery.py",
         ),
     ),
-    "68": ("cells that begin like formulas", ("tests/unit/shops/test_spreadsheet.py",)),
+    "68": (
+        "cells that begin like formulas",
+        ("tests/unit/billing/test_evidence.py", "tests/unit/web/test_console_daily.py"),
+    ),
     "71": ("wrong passwords, forged forms, cookies", ("tests/contract/console/test_console.py",)),
     "72": ("schemathesis against the description", ("tests/contract/test_openapi_fuzz.py",)),
     "73": (
