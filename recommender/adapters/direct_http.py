@@ -8,7 +8,7 @@ import functools
 import io
 from collections.abc import Collection, Sequence
 from email.utils import formatdate
-from typing import Any, NamedTuple
+from typing import Any
 
 import gunicorn_h1c
 
@@ -24,17 +24,8 @@ _UNUSUAL = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"te", b"trai
 """With one of these the request's end, or the connection's, is not where it seems."""
 
 
-class DirectAnswer(NamedTuple):
-    """An answer whose body is there as a whole.
-
-    Attributes:
-        status: As WSGI has it, such as `200 OK`.
-        headers: Names and values, with the length of the body.
-    """
-
-    status: str
-    headers: Sequence[tuple[str, str]]
-    body: bytes
+Answered = tuple[str, Sequence[tuple[str, str]], bytes]
+"""Status as WSGI has it, such as `200 OK`, headers with the body's length, and the whole body."""
 
 
 def read_request(
@@ -99,16 +90,17 @@ def _is_whole(environ: dict[str, Any], method: str, body: bytes) -> bool:
     return method != "GET" and length.isascii() and length.isdigit() and int(length) == len(body)
 
 
-def response_bytes(answer: DirectAnswer, *, unix_seconds: int) -> bytes:
+def response_bytes(answer: Answered, *, unix_seconds: int) -> bytes:
     """Return an answer as it goes over a connection that stays open.
 
     Args:
         answer: Its headers are of our own making, or were checked.
         unix_seconds: Time of the answer.
     """
-    headers = "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
-    head = f"HTTP/1.1 {answer.status}\r\n{_common(unix_seconds)}{headers}\r\n"
-    return head.encode("latin-1") + answer.body
+    status, headers, body = answer
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    head = f"HTTP/1.1 {status}\r\n{_common(unix_seconds)}{lines}\r\n"
+    return head.encode("latin-1") + body
 
 
 @functools.lru_cache(maxsize=2)

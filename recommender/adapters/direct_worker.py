@@ -19,7 +19,7 @@ from typing import Any
 
 from gunicorn.workers import gthread
 
-from recommender.adapters.direct_http import Address, DirectAnswer, read_request, response_bytes
+from recommender.adapters.direct_http import Address, Answered, read_request, response_bytes
 from recommender.telemetry import get_logger
 
 EXTENSION = "direct"
@@ -28,9 +28,9 @@ MOST_TOGETHER = 16
 """What comes behind the sixteenth waits for the next turn, so that the first do not wait long."""
 READ_BYTES = 64 * 1024
 
-_FAULT = DirectAnswer("500 Internal Server Error", (("Content-Length", "0"),), b"")
+_FAULT: Answered = ("500 Internal Server Error", (("Content-Length", "0"),), b"")
 
-AnswerEach = Callable[[Sequence[dict[str, Any]]], Sequence[DirectAnswer]]
+AnswerEach = Callable[[Sequence[dict[str, Any]]], Sequence[Answered]]
 """Answers requests, told as WSGI does, in their order; raises never."""
 
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import orjson
 from flask import Flask, request
 
-from recommender.adapters.direct_http import DirectAnswer
+from recommender.adapters.direct_http import Answered
 
 PATH = "/lane"
 
@@ -23,12 +23,12 @@ def answer() -> bytes:
     return _told("framework", 1, request.get_data(), request.args.get("name", ""))
 
 
-def answer_each(environs: Sequence[dict[str, Any]]) -> list[DirectAnswer]:
+def answer_each(environs: Sequence[dict[str, Any]]) -> list[Answered]:
     """Answer as a lane does; what a request says of files is waited for, or fails."""
     return [_answer(environ, len(environs)) for environ in environs]
 
 
-def _answer(environ: dict[str, Any], together: int) -> DirectAnswer:
+def _answer(environ: dict[str, Any], together: int) -> Answered:
     said = parse_qs(environ["QUERY_STRING"])
     if "fault" in said:
         raise RuntimeError("as asked for")
@@ -38,7 +38,7 @@ def _answer(environ: dict[str, Any], together: int) -> DirectAnswer:
         time.sleep(0.005)
     body = _told("lane", together, environ["wsgi.input"].read(), said.get("name", [""])[0])
     body += b" " * int(said.get("more", ["0"])[0])
-    return DirectAnswer("200 OK", [("Content-Length", str(len(body)))], body)
+    return "200 OK", [("Content-Length", str(len(body)))], body
 
 
 def _told(by: str, together: int, body: bytes, name: str = "") -> bytes:

@@ -7,7 +7,7 @@ from gunicorn.http.wsgi import create
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from recommender.adapters.direct_http import DirectAnswer, read_request, response_bytes
+from recommender.adapters.direct_http import read_request, response_bytes
 
 ADDRESSES = {("GET", "/v1/slates"), ("POST", "/v1/events")}
 CLIENT = ("192.0.2.7", 4711)
@@ -94,7 +94,7 @@ def test_a_line_too_long_is_left_to_gunicorn() -> None:
 
 
 def test_an_answer_is_one_that_clients_understand() -> None:
-    answer = DirectAnswer("202 Accepted", [("Content-Length", "2"), ("Vary", "Origin")], b"{}")
+    answer = "202 Accepted", [("Content-Length", "2"), ("Vary", "Origin")], b"{}"
     assert response_bytes(answer, unix_seconds=1_700_000_000) == (
         b"HTTP/1.1 202 Accepted\r\nServer: gunicorn\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
         b"Connection: keep-alive\r\nContent-Length: 2\r\nVary: Origin\r\n\r\n{}"
