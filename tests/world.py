@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from recommender.errors import UnavailableError
+from recommender.ports import HotState, VisitorState, WhoAsks
 from recommender.records import Shop, Stratum
 
 STARTED_AT = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
@@ -45,3 +47,11 @@ def missing(what: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"{what} is missing; scripts/test installs it")
     pytest.skip(f"{what} is missing")
+
+
+def visitor_state(state: HotState, shop_id: str, visitor: str, placement: str) -> VisitorState:
+    """Return what a slate would know of one visitor; raises what keeps it from being read."""
+    (known,) = state.visitor_states([WhoAsks(shop_id, visitor, placement)])
+    if isinstance(known, UnavailableError):
+        raise known
+    return known

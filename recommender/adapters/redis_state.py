@@ -182,13 +182,6 @@ class RedisState:
         """Return each one's state, or why it cannot be read, in one round trip for all."""
         return self._read_states(self._client, asked)
 
-    def visitor_state(self, shop_id: str, visitor: str, placement: str) -> VisitorState:
-        """Return one visitor's state; `visitor` may be empty."""
-        (state,) = self.visitor_states([WhoAsks(shop_id, visitor, placement)])
-        if isinstance(state, UnavailableError):
-            raise state
-        return state
-
     def _read_states(
         self, client: "redis.Redis", asked: Sequence[WhoAsks]
     ) -> list[VisitorState | UnavailableError]:

@@ -21,7 +21,7 @@ from recommender.shops.registry import NewShop, ShopOrder, create_shop
 from recommender.web.app import create_app
 from recommender.widget_records import ConsentMode
 from signing import signed_headers
-from world import SHOP_ORIGIN, Clock
+from world import SHOP_ORIGIN, Clock, visitor_state
 
 ITEMS = [
     {"item_id": "mug", "title": "Mug", "url": "/mug", "image_url": "/mug.png", "price": "2.50"},
@@ -108,7 +108,9 @@ def test_the_visitors_path_is_known_to_the_next_request(
 ) -> None:
     caller.events({"visitor_id": "v1", "events": [view(clock, "mug", 1), view(clock, "tea", 2)]})
     shop = services.shops.by_id(caller.shop.shop_id)
-    state = services.state.visitor_state(shop.shop_id, pseudonym(shop.visitor_key, "v1"), "product")
+    state = visitor_state(
+        services.state, shop.shop_id, pseudonym(shop.visitor_key, "v1"), "product"
+    )
     assert state.recent_items == ("tea", "mug")
 
 
@@ -252,7 +254,7 @@ def test_a_bad_item_is_named_and_the_others_are_kept(
     assert [(entry["index"], entry["code"]) for entry in answer.json["rejected"]] == [(1, code)]
     alone = caller.items([ITEMS[1] | change])
     assert (alone.status_code, alone.json["code"]) == (422, code)
-    revision = services.state.visitor_state(caller.shop.shop_id, "", "").catalogue_revision
+    revision = visitor_state(services.state, caller.shop.shop_id, "", "").catalogue_revision
     catalogue = services.catalogues.get(caller.shop.shop_id, revision)
     assert catalogue.get("new") is not None
     assert catalogue.get("tea").price_minor == 400

@@ -18,7 +18,7 @@ from recommender.uplift.measure import collect
 from recommender.uplift.stored import Measurement
 from recommender.web.app import create_app
 from shoppers import Shoppers
-from world import Clock
+from world import Clock, visitor_state
 
 NOON = dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -66,8 +66,8 @@ class Browsers:
         self._services.state.accept(shoppers.events, visits)
 
     def path(self, visitor_id: str) -> list[str]:
-        state = self._services.state.visitor_state(
-            self._shop.shop_id, self.hashed(visitor_id), "home"
+        state = visitor_state(
+            self._services.state, self._shop.shop_id, self.hashed(visitor_id), "home"
         )
         return [step.item_id for step in state.recent]
 

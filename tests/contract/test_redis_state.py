@@ -21,6 +21,7 @@ from recommender.adapters.redis_stream import position_of
 from recommender.errors import InconsistentError, UnavailableError
 from recommender.ports import PathKind, PathStep, Visit
 from recommender.records import Event, EventType
+from world import visitor_state
 
 VISITOR = "ab" * 16
 SETTINGS = ("appendonly", "appendfsync", "maxmemory-policy", "maxmemory")
@@ -146,11 +147,11 @@ def test_a_damaged_entry_is_handed_on_with_its_bytes(
 
 def test_the_path_comes_newest_first_and_its_items_without_repetition(state: RedisState) -> None:
     state.accept([make_event()], {VISITOR: seen("a", "b", "a")})
-    assert state.visitor_state("shop_a", VISITOR, "home").recent_items == ("a", "b")
+    assert visitor_state(state, "shop_a", VISITOR, "home").recent_items == ("a", "b")
     state.accept([make_event()], {VISITOR: seen("c", "b"), "another": seen("z")})
-    assert state.visitor_state("shop_a", VISITOR, "home").recent_items == ("b", "c", "a")
-    assert state.visitor_state("shop_b", VISITOR, "home").recent_items == ()
-    assert state.visitor_state("shop_a", "", "home").recent_items == ()
+    assert visitor_state(state, "shop_a", VISITOR, "home").recent_items == ("b", "c", "a")
+    assert visitor_state(state, "shop_b", VISITOR, "home").recent_items == ()
+    assert visitor_state(state, "shop_a", "", "home").recent_items == ()
 
 
 def test_steps_keep_their_kind_and_time(state: RedisState) -> None:
@@ -160,7 +161,7 @@ def test_steps_keep_their_kind_and_time(state: RedisState) -> None:
         PathStep("pot é", PathKind.ORDER, 1_772_400_120),
     ]
     state.accept([make_event()], {VISITOR: Visit(steps)})
-    assert state.visitor_state("shop_a", VISITOR, "home").recent == tuple(reversed(steps))
+    assert visitor_state(state, "shop_a", VISITOR, "home").recent == tuple(reversed(steps))
 
 
 def test_an_item_counts_once_for_each_kind_and_day(state: RedisState) -> None:
@@ -168,7 +169,7 @@ def test_an_item_counts_once_for_each_kind_and_day(state: RedisState) -> None:
     reloads = [PathStep("mug", PathKind.VIEW, midnight + second) for second in (-9, 0, 5)]
     state.accept([make_event()], {VISITOR: Visit(reloads)})
     state.accept([make_event()], {VISITOR: Visit([PathStep("mug", PathKind.CART, midnight + 6)])})
-    known = state.visitor_state("shop_a", VISITOR, "home").recent
+    known = visitor_state(state, "shop_a", VISITOR, "home").recent
     assert [(step.kind, step.at_seconds - midnight) for step in known] == [
         (PathKind.CART, 6),
         (PathKind.VIEW, 5),
@@ -181,7 +182,7 @@ def test_a_path_that_an_earlier_release_kept_is_read(
 ) -> None:
     client.lpush(f"recent:shop_a:{VISITOR}", "a", "b")
     state.accept([make_event()], {VISITOR: seen("c")})
-    known = state.visitor_state("shop_a", VISITOR, "home")
+    known = visitor_state(state, "shop_a", VISITOR, "home")
     assert known.recent_items == ("c", "b", "a")
     assert known.recent[1:] == (PathStep("b", PathKind.VIEW, 0), PathStep("a", PathKind.VIEW, 0))
 
@@ -193,7 +194,7 @@ def test_the_newest_steps_are_kept_for_thirty_days(
         items = [f"item-{number}" for number in range(start, start + 8)]
         state.accept([make_event()], {VISITOR: seen(*items)})
     expected = tuple(f"item-{number}" for number in range(79, 15, -1))
-    assert state.visitor_state("shop_a", VISITOR, "home").recent_items == expected
+    assert visitor_state(state, "shop_a", VISITOR, "home").recent_items == expected
     days = client.ttl(f"recent:shop_a:{VISITOR}") / 86_400
     assert days == pytest.approx(30, abs=0.01)
 
@@ -201,11 +202,11 @@ def test_the_newest_steps_are_kept_for_thirty_days(
 def test_page_views_are_counted_until_a_day_without_any(
     state: RedisState, client: "redis.Redis"
 ) -> None:
-    assert state.visitor_state("shop_a", VISITOR, "home").page_views == 0
+    assert visitor_state(state, "shop_a", VISITOR, "home").page_views == 0
     state.accept([make_event()], {VISITOR: Visit(page_views=2)})
     state.accept([make_event()], {VISITOR: Visit(page_views=1)})
-    assert state.visitor_state("shop_a", VISITOR, "home").page_views == 3
-    assert state.visitor_state("shop_a", "another", "home").page_views == 0
+    assert visitor_state(state, "shop_a", VISITOR, "home").page_views == 3
+    assert visitor_state(state, "shop_a", "another", "home").page_views == 0
     assert client.ttl(f"pages:shop_a:{VISITOR}") == pytest.approx(86_400, abs=60)
 
 
@@ -213,32 +214,32 @@ def test_an_exposure_is_stored_and_flagged_for_a_day(
     state: RedisState, client: "redis.Redis"
 ) -> None:
     event = exposure(visitor=VISITOR)
-    assert not state.visitor_state("shop_a", VISITOR, "home").exposed
+    assert not visitor_state(state, "shop_a", VISITOR, "home").exposed
     state.record_exposure(event)
-    assert state.visitor_state("shop_a", VISITOR, "home").exposed
-    assert not state.visitor_state("shop_a", VISITOR, "cart").exposed
+    assert visitor_state(state, "shop_a", VISITOR, "home").exposed
+    assert not visitor_state(state, "shop_a", VISITOR, "cart").exposed
     assert state.read(0, 10)[0].events == (event,)
     assert client.ttl(f"exposed:shop_a:{VISITOR}:home") == pytest.approx(86_400, abs=60)
 
 
 def test_a_visitor_without_consent_is_never_flagged(state: RedisState) -> None:
     state.record_exposure(exposure(visitor=""))
-    assert not state.visitor_state("shop_a", "", "home").exposed
+    assert not visitor_state(state, "shop_a", "", "home").exposed
     assert state.pending() == 1
 
 
 def test_a_catalogue_revision_never_goes_back(state: RedisState) -> None:
-    assert state.visitor_state("shop_a", "", "home").catalogue_revision == 0
+    assert visitor_state(state, "shop_a", "", "home").catalogue_revision == 0
     for revision in (3, 2**40, 7):
         state.announce_catalogue("shop_a", revision)
-    assert state.visitor_state("shop_a", VISITOR, "home").catalogue_revision == 2**40
-    assert state.visitor_state("shop_b", "", "home").catalogue_revision == 0
+    assert visitor_state(state, "shop_a", VISITOR, "home").catalogue_revision == 2**40
+    assert visitor_state(state, "shop_b", "", "home").catalogue_revision == 0
 
 
 def test_a_visitor_s_state_takes_one_round_trip(
     state: RedisState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state.visitor_state("shop_a", VISITOR, "home")
+    visitor_state(state, "shop_a", VISITOR, "home")
     sent = 0
     send = AbstractConnection.send_packed_command
 
@@ -248,7 +249,7 @@ def test_a_visitor_s_state_takes_one_round_trip(
         send(connection, *args, **options)
 
     monkeypatch.setattr(AbstractConnection, "send_packed_command", _count)
-    state.visitor_state("shop_a", VISITOR, "home")
+    visitor_state(state, "shop_a", VISITOR, "home")
     assert sent == 1
 
 
@@ -306,7 +307,7 @@ def test_settings_are_looked_at_again_after_a_lost_connection(
     for _ in range(2):
         with pytest.raises(UnavailableError, match="appendfsync"):
             state.accept([make_event()], {})
-    assert state.visitor_state("shop_a", VISITOR, "home").recent_items == ()
+    assert visitor_state(state, "shop_a", VISITOR, "home").recent_items == ()
     assert state.pending() == 1
 
 
@@ -315,7 +316,7 @@ def test_a_full_server_refuses_but_can_be_emptied(state: RedisState, client: "re
     client.config_set("maxmemory", "1mb")
     with pytest.raises(UnavailableError, match="maxmemory"):
         state.accept([make_event()], {VISITOR: seen("b")})
-    assert state.visitor_state("shop_a", VISITOR, "home").recent_items == ("a",)
+    assert visitor_state(state, "shop_a", VISITOR, "home").recent_items == ("a",)
     entries = state.read(0, 10_000)
     assert len(entries) == state.pending()
     state.trim(entries[-1].position)
@@ -327,7 +328,7 @@ def test_without_a_server_every_call_says_so(tmp_path: Path) -> None:
         for attempt in (
             lambda state=state: state.accept([make_event()], {}),
             lambda state=state: state.read(0, 1),
-            lambda state=state: state.visitor_state("shop_a", VISITOR, "home"),
+            lambda state=state: visitor_state(state, "shop_a", VISITOR, "home"),
             state.pending,
             state.ping,
         ):
@@ -359,7 +360,7 @@ def test_threads_share_one_state(state: RedisState) -> None:
     def _send() -> None:
         for _ in range(50):
             state.accept([make_event()], {VISITOR: seen("a")})
-            state.visitor_state("shop_a", VISITOR, "home")
+            visitor_state(state, "shop_a", VISITOR, "home")
 
     threads = [threading.Thread(target=_send) for _ in range(8)]
     for thread in threads:

@@ -22,7 +22,7 @@ from recommender.errors import UnavailableError
 from recommender.events.ingest import WRITER, ingest_once
 from recommender.events.visits import visits_of
 from recommender.records import Event, EventType
-from world import Clock
+from world import Clock, visitor_state
 
 if TYPE_CHECKING:
     import subprocess
@@ -181,7 +181,7 @@ def test_nobody_waits_for_a_frozen_server_twice(
     server.freeze()
     for _ in range(2):
         with pytest.raises(UnavailableError):
-            spooling.visitor_state("shop_a", VISITOR, "home")
+            visitor_state(spooling, "shop_a", VISITOR, "home")
     asked: list[object] = []
 
     def answer_at_once(*call: object) -> list[object]:
@@ -190,7 +190,7 @@ def test_nobody_waits_for_a_frozen_server_twice(
 
     monkeypatch.setattr("recommender.adapters.redis_exchange._ask_on", answer_at_once)
     with pytest.raises(UnavailableError, match="a moment ago"):
-        spooling.visitor_state("shop_a", VISITOR, "home")
+        visitor_state(spooling, "shop_a", VISITOR, "home")
     accept(spooling, make_event())
     assert asked == []
     # A second later one writer asks again.
@@ -208,7 +208,7 @@ def test_the_server_s_return_is_noticed(server: OwnServer, spooling: SpoolingSta
     server.start()
     spooling.look()
     spooling.bring_back()
-    state = spooling.visitor_state("shop_a", event.visitor, "home")
+    state = visitor_state(spooling, "shop_a", event.visitor, "home")
     assert state.recent_items == ("item-1",), "the path of the outage is known"
 
 
@@ -236,7 +236,7 @@ def test_a_server_without_memory_refuses_and_the_spool_takes(
         other.config_set("maxmemory", 1)
         refused = accept(spooling, make_event())
         assert spooling.pending() == 1
-        assert spooling.visitor_state("shop_a", VISITOR, "home").recent_items, "reads go on"
+        assert visitor_state(spooling, "shop_a", VISITOR, "home").recent_items, "reads go on"
         spooling.look()
         assert spooling.full_share == 1.0
         assert spooling.bring_back() == 0
