@@ -168,7 +168,12 @@ def recommend(
 def _look_up(works: Sequence[_Work], hot_state: Visitors) -> None:
     """Find out who the visitors are, and what is known of them."""
     asked = [WhoAsks(work.shop.shop_id, work.visitor, work.request.placement) for work in works]
-    for work, state in zip(works, hot_state.visitor_states(asked), strict=True):
+    states: Sequence[object] = [None] * len(asked)
+    try:
+        states = hot_state.visitor_states(asked)
+    except Exception:
+        get_logger().exception("visitors-not-read")
+    for work, state in zip(works, states, strict=True):
         if isinstance(state, VisitorState):
             work.state = state
         else:

@@ -4,8 +4,8 @@ In comes a WSGI environment, out goes each event's own status, once the events a
 whatever else is asked goes to the application behind. Must not know how events are stored.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -16,7 +16,7 @@ from recommender.events.parsing import ParsedBatch, parse_events
 from recommender.events.shedding import CROWDED_SHARE, is_shed
 from recommender.events.visits import visits_of
 from recommender.experiments.assignment import assign
-from recommender.ports import Batch, VisitorState, WhoAsks
+from recommender.ports import Batch, Visit, VisitorState, WhoAsks
 from recommender.records import Event, Rejection, Shop
 from recommender.shops.acting import begin_request, end_request
 from recommender.telemetry import EVENTS_TOTAL, RATE_LIMITED_TOTAL, SHED_TOTAL
@@ -71,6 +71,7 @@ class CollectEndpoint:
             taken.allowed_origin = origin
             taken.batch = read_events(self._services, shop, environ)
             taken.shed_from(self._services.state.full_share)
+            taken.visits = visits_of(taken.events)
         except Exception as error:
             taken.error = error
         finally:
@@ -80,7 +81,7 @@ class CollectEndpoint:
     def _store(self, stored: Sequence["_Taken"]) -> None:
         if not stored:
             return
-        batches = [Batch(one.events, visits_of(one.events)) for one in stored]
+        batches = [Batch(one.events, one.visits) for one in stored]
         try:
             outcomes: Sequence[Exception | None] = self._services.state.accept_each(batches)
         except Exception as error:
@@ -99,6 +100,7 @@ class _Taken:
     Attributes:
         batch: What it says.
         events: Those of its events that are to be stored.
+        visits: What they tell of their visitors.
         full_share: How full the stream was.
         error: Why nothing of it is stored.
     """
@@ -106,6 +108,7 @@ class _Taken:
     allowed_origin: str | None = None
     batch: ParsedBatch = _NOTHING
     events: tuple[Event, ...] = ()
+    visits: Mapping[str, Visit] = field(default_factory=dict)
     full_share: float = 0.0
     error: Exception | None = None
 
@@ -212,8 +215,15 @@ def _item_test(services: "Services", shop_id: str) -> Callable[[str], bool]:
 
 def _answer(taken: _Taken) -> Answer:
     """Return each event's own status in the batch's order, or why nothing was taken."""
+    try:
+        return _told(taken)
+    except Exception as error:
+        return answer_of(problem_of(error, PATH), taken.allowed_origin)
+
+
+def _told(taken: _Taken) -> Answer:
     if taken.error is not None:
-        return answer_of(problem_of(taken.error, PATH), taken.allowed_origin)
+        raise taken.error
     statuses = list(_statuses(taken.batch, taken.full_share))
     if not taken.batch.events:
         first = taken.batch.outcomes[0]

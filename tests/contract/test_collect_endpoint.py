@@ -15,6 +15,7 @@ from test_http import ITEMS, Caller, order, stored, view
 from recommender.bootstrap import Services, bootstrap
 from recommender.config import Settings
 from recommender.events.ingest import WRITER, ingest_once
+from recommender.events.visits import visits_of
 from recommender.shops.registry import NewShop
 from recommender.upkeep import keep_up
 from recommender.web.app import create_app
@@ -288,3 +289,39 @@ def test_a_full_spool_asks_to_come_again(build: Callable[..., Services], new_sho
     waits = {int(answer.headers["Retry-After"]) for answer in answers}
     assert len(waits) > 4, "clients that were refused together do not come back together"
     assert slate.status_code == 200
+
+
+def test_requests_answered_together_have_answers_of_their_own(
+    caller: Caller, services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def environ(visitor: str, body: bytes = b"", key: str = "") -> dict[str, Any]:
+        batch = {"visitor_id": visitor, "events": [view(clock, "mug", len(visitor))]}
+        body = body or json.dumps(batch).encode()
+        return {
+            "REQUEST_METHOD": "POST",
+            "PATH_INFO": "/v1/events",
+            "QUERY_STRING": f"key={key or caller.shop.public_key}",
+            "REMOTE_ADDR": "192.0.2.1",
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input": io.BytesIO(body),
+        }
+
+    def broken_for_one(events: Any) -> Any:
+        if len({event.visitor for event in events}) > 1:
+            raise RuntimeError("a fault that one request's events find")
+        return visits_of(events)
+
+    monkeypatch.setattr("recommender.web.collect_endpoint.visits_of", broken_for_one)
+    fault = {"events": [view(clock, "mug", n) | {"visitor_id": f"f{n}"} for n in (8, 9)]}
+    answer_each = create_app(services).extensions["direct"]["POST", "/v1/events"]
+    answers = answer_each(
+        [
+            environ("a"),
+            environ("bb", body=b"{"),
+            environ("ccc", key="pk_nobody"),
+            environ("dddd", body=json.dumps(fault).encode()),
+            environ("eeeee"),
+        ]
+    )
+    assert [answer.status[:3] for answer in answers] == ["202", "400", "401", "500", "202"]
+    assert len(stored(services)) == 2

@@ -338,3 +338,11 @@ def test_no_slate_breaks_a_rule(front, placement, path, cart, item_id, n, stock)
     assert len(set(groups)) == len(groups)
     if placement is Placement.CATEGORY:
         assert {item.category for item in items} <= {"a"}
+
+
+def test_a_fault_in_reading_visitors_costs_the_path_not_the_page(front, monkeypatch):
+    def broken(asked):
+        raise RuntimeError("nobody foresaw it")
+
+    monkeypatch.setattr(front.hot_state, "visitor_states", broken)
+    assert ids(front.ask(visitor_id="v", item_id="a0"))
