@@ -74,6 +74,7 @@ def create_app(services: "Services") -> Flask:
     collect = CollectEndpoint(services, slates)
     acting = RequestsActForNobody(collect)
     app.wsgi_app = proxy_check = ProxyCheck(acting, services.settings.trust_proxy_hops)  # type: ignore[method-assign]
+    # The name under which the web server looks for them (adapters/direct_worker.py).
     app.extensions["direct"] = direct_answers(slates, collect, proxy_check)
     return app
 
