@@ -118,16 +118,21 @@ def explore(
             what stands on the slate already.
         fixed: Ids of items that keep their places, as pinned ones do.
     """
-    on_slate = {item.item_id for item in slate}
-    weights = candidates.weights.copy()
+    if not slate:
+        return ()
+    kept = {0: slate[0]}
+    if fixed:
+        kept |= {place: item for place, item in enumerate(slate) if item.item_id in fixed}
+    on_slate, weights = {item.item_id for item in slate}, candidates.weights.copy()
     drawn: list[SlateItem] = []
-    kept = {place: item for place, item in enumerate(slate) if not place or item.item_id in fixed}
-    for turn in range(min(places, n - len(kept)) if slate else 0):
+    for turn in range(min(places, n - len(kept))):
         item = _draw(candidates.numbers, weights, on_slate, f"{slate_id}/{turn}", offer)
         if item is not None:
             on_slate.add(item.item_id)
             drawn.append(item)
-    moving = [item for place, item in enumerate(slate) if place not in kept]
+    moving = list(slate[1:])
+    if len(kept) > 1:
+        moving = [item for place, item in enumerate(slate) if place not in kept]
     moving = moving[: n - len(kept) - len(drawn)]
     for turn, item in enumerate(drawn):
         moving.insert(int(_unit(slate_id, f"place/{turn}") * (len(moving) + 1)), item)

@@ -1,25 +1,31 @@
 """A question → ranked slate items with true reasons. Pure."""
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from recommender.records import Item, Placement, SlateItem
 from recommender.serving import searched
 from recommender.serving.candidates import Question
+from recommender.serving.columns import taken
 from recommender.serving.exploration import REASON, explore, places_to_explore, untried
 from recommender.serving.model import Model
 from recommender.serving.newcomers import Newcomers
-from recommender.serving.reasons import Reasons
+from recommender.serving.reasons import reasons_of
 from recommender.serving.rules import CatalogueView, PlacementRules
-from recommender.serving.slates import Rotation, choose, product_codes
+from recommender.serving.slates import Rotation, choose, choose_places, product_codes
 from recommender.training.board import Ranked
+from recommender.training.scoring import givers_of, rank_asked
 
 SPARE_FACTOR = 4
 """Candidates looked at per place of the slate: some are variants, some give way to variety."""
 
+_as_item = functools.partial(tuple.__new__, SlateItem)
 _CHOSEN = ("chosen", "")
 _SIMILAR = ("similar", "")
 _SEARCHED = (searched.REASON, "")
@@ -80,73 +86,83 @@ class _Ranking:
         self._pins = {item_id: place for place, item_id in rules.pins if place <= wishes.n}
 
     def slate(self) -> tuple[SlateItem, ...]:
-        ranked = self._ranked()
-        rows, scores = ranked.items[ranked.best], ranked.scores[ranked.best]
-        if self._wishes.search_term:
-            rows, scores = self._with_searched(rows, scores)
-        candidates = self._view.candidates(rows, scores)
+        ranked, chosen = self._chosen()
         beyond, beyond_scores = self._beyond(ranked)
-        if beyond:
-            candidates = candidates.beside(self._view.candidates_beyond(beyond, beyond_scores))
-        picked = choose(
-            candidates,
-            n=self._wishes.n,
-            in_hand=self._products_in_hand(),
-            pins=self._pinned(rows, beyond),
-            rotation=self._wishes.rotation,
-        )
-        item_ids = self._ids(picked, rows, beyond)
-        reasons = self._reasons(picked, ranked, len(rows))
-        if self._pins:
-            reasons = [
-                _CHOSEN if item_id in self._pins else reason
-                for item_id, reason in zip(item_ids, reasons, strict=True)
-            ]
-        shown = candidates.scores[picked].tolist()
-        return self._explored(list(map(SlateItem, item_ids, shown, *zip(*reasons, strict=True))))
+        if beyond or self._pins or self._wishes.search_term:
+            return self._explored(self._chosen_among_more(ranked, beyond, beyond_scores))
+        rows, scores, sources, givers = chosen
+        ids, reasons = self._model.vocabulary.item_ids(rows), self._reasons(rows, sources, givers)
+        return self._explored(_slate_items(ids, scores, reasons))
 
-    def _ids(
-        self, picked: NDArray[np.int64], rows: NDArray[np.int32], beyond: Sequence[Item]
-    ) -> list[str]:
-        known = self._model.vocabulary.item_ids(rows[picked[picked < len(rows)]])
-        if not beyond:
-            return known
-        following = iter(known)
-        return [
-            next(following) if place < len(rows) else beyond[place - len(rows)].item_id
-            for place in picked.tolist()
-        ]
-
-    def _reasons(
-        self, picked: NDArray[np.int64], ranked: Ranked, n_rows: int
-    ) -> list[tuple[str, str]]:
-        """Return why each item was picked: the model's reason, then search, then resemblance."""
-        n_best = len(ranked.best)
-        reasons = Reasons(self._question, self._model, ranked, self._wishes.placement)
-        told = iter(reasons.of(picked[picked < n_best]))
-        return [
-            next(told) if place < n_best else _SEARCHED if place < n_rows else _SIMILAR
-            for place in picked.tolist()
-        ]
-
-    def _ranked(self) -> Ranked:
+    def _chosen(self) -> tuple[Ranked, tuple[NDArray[Any], ...]]:
+        """Return the ranking, and what stands on a slate where nothing comes from beyond it."""
         task, category = self._question.task, self._wishes.category
         worth = self._model.worth(task, self._wishes.tail_ppm, self._rules)
-        weights = self._model.weights[task]
         with self._model.board() as board:
             if category is not None:
                 rows = self._view.category(category)
                 board.touch(rows)
                 everywhere, worth = worth, np.zeros(len(worth), np.float32)
                 worth[rows] = everywhere[rows]
-            self._model.scorer.write(self._question.query, board, weights)
-            return board.rank(
-                worth,
-                self._question.hidden,
-                weights,
-                self._model.popularity,
-                SPARE_FACTOR * self._wishes.n,
+            asked = self._model.scorer.asked(
+                self._question.query,
+                board,
+                self._model.weights[task],
+                worth=worth,
+                hidden=self._question.hidden,
+                popularity=self._model.popularity,
+                n=SPARE_FACTOR * self._wishes.n,
             )
+            ranked, chosen = _rank_and_choose(
+                asked,
+                self._view.facts,
+                self._products_in_hand(),
+                self._wishes.n,
+                np.uint64(self._wishes.rotation.seed),
+                self._wishes.rotation.strength,
+            )
+        return Ranked(*ranked), chosen
+
+    def _chosen_among_more(
+        self, ranked: Ranked, beyond: Sequence[Item], beyond_scores: NDArray[np.float32]
+    ) -> list[SlateItem]:
+        """Return the slate's items where more than the model's best may stand there."""
+        rows, scores = ranked.items[ranked.best], ranked.scores[ranked.best]
+        if self._wishes.search_term:
+            rows, scores = self._with_searched(rows, scores)
+        candidates = self._view.candidates(rows, scores)
+        if beyond:
+            candidates = candidates.beside(self._view.candidates_beyond(beyond, beyond_scores))
+        ids = self._model.vocabulary.item_ids(rows) + [item.item_id for item in beyond]
+        picked = choose(
+            candidates,
+            n=self._wishes.n,
+            in_hand=self._products_in_hand(),
+            pins=[(place, ids.index(item_id)) for item_id, place in self._pins.items()],
+            rotation=self._wishes.rotation,
+        )
+        best = picked[picked < len(ranked.best)]
+        sources = ranked.sources[best]
+        givers = self._model.scorer.givers(self._question.query, rows[best], sources)
+        told = iter(self._reasons(rows[best], sources, givers))
+        shown, reasons = [ids[place] for place in picked.tolist()], []
+        for place, item_id in zip(picked.tolist(), shown, strict=True):
+            beyond_best = _SEARCHED if place < len(rows) else _SIMILAR
+            reason = next(told) if place < len(ranked.best) else beyond_best
+            reasons.append(_CHOSEN if item_id in self._pins else reason)
+        return _slate_items(shown, candidates.scores[picked], reasons)
+
+    def _reasons(
+        self, rows: NDArray[np.int32], sources: NDArray[np.int64], givers: NDArray[np.int32]
+    ) -> list[tuple[str, str]]:
+        return reasons_of(
+            rows,
+            sources,
+            givers,
+            question=self._question,
+            vocabulary=self._model.vocabulary,
+            placement=self._wishes.placement,
+        )
 
     def _with_searched(
         self, rows: NDArray[np.int32], scores: NDArray[np.float32]
@@ -177,14 +193,6 @@ class _Ranking:
             if item_id not in known and (item := self._view.catalogue.get(item_id))
         ]
         return [*arrived, *pinned], np.concatenate([scores, np.zeros(len(pinned), np.float32)])
-
-    def _pinned(self, rows: NDArray[np.int32], beyond: Sequence[Item]) -> list[tuple[int, int]]:
-        """Return the place of each pin, and the number of the candidate that stands there."""
-        if not self._pins:
-            return []
-        ids = self._model.vocabulary.item_ids(rows)
-        ids += [item.item_id for item in beyond]
-        return [(place, ids.index(item_id)) for item_id, place in self._pins.items()]
 
     def _arrived(self, ranked: Ranked) -> tuple[list[Item], NDArray[np.float32]]:
         """Return the newcomers that may reach the slate, and what is expected of them."""
@@ -246,6 +254,33 @@ class _Ranking:
         if category is not None and number not in self._view.category(category):
             return None
         return SlateItem(self._model.vocabulary.item_id(number), 0.0, REASON)
+
+
+def _slate_items(
+    ids: Sequence[str], scores: NDArray[np.float32], reasons: Sequence[tuple[str, str]]
+) -> list[SlateItem]:
+    codes, named = zip(*reasons, strict=True) if reasons else ((), ())
+    # A named tuple's own constructor is an interpreted function.
+    return [_as_item(fields) for fields in zip(ids, scores.tolist(), codes, named, strict=True)]
+
+
+@njit(nogil=True, cache=True)
+def _rank_and_choose(
+    asked: Any, facts: Any, in_hand: Any, n: int, seed: Any, strength: float
+) -> tuple[Any, Any]:
+    """Rank what is asked, choose a slate of the best, and tell who led to each of its items.
+
+    Returns:
+        The fields of `Ranked`; and of the chosen: rows, scores, sources, givers.
+    """
+    ranked = rank_asked(asked)
+    items, scores, best, sources = ranked
+    rows, best_scores = items[best], scores[best]
+    pinned = np.full(n, -1, np.int64)
+    picked = choose_places(best_scores, taken(rows, facts), in_hand, pinned, seed, strength)
+    chosen, led_by = rows[picked], sources[picked]
+    givers = givers_of(asked[0], asked[1], chosen, led_by)
+    return ranked, (chosen, best_scores[picked], led_by, givers)
 
 
 def _largest(scores: NDArray[np.float32], n: int) -> NDArray[np.intp]:

@@ -7,6 +7,7 @@ window changes, not when somebody asks.
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,9 +175,13 @@ class CatalogueView:
 
     def candidates(self, rows: NDArray[np.integer], scores: NDArray[np.float32]) -> Candidates:
         """Return items of the vocabulary as candidates for a slate."""
-        columns, hashes = self._columns, self._vocabulary.hashes
-        facts = (columns.products, columns.categories, columns.brands, hashes)
-        return Candidates(scores, *taken(rows, facts))
+        return Candidates(scores, *taken(rows, self.facts))
+
+    @property
+    def facts(self) -> tuple[NDArray[Any], ...]:
+        """Return `slates.Candidates.facts` of the whole vocabulary."""
+        columns = self._columns
+        return columns.products, columns.categories, columns.brands, self._vocabulary.hashes
 
     def candidates_beyond(self, items: Sequence[Item], scores: NDArray[np.float32]) -> Candidates:
         """Return items of the catalogue as candidates, also those the vocabulary lacks."""

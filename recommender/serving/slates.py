@@ -6,6 +6,7 @@ of category and brand, and between page views they change places.
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import numba
@@ -41,6 +42,11 @@ class Candidates(msgspec.Struct, frozen=True):
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    @property
+    def facts(self) -> tuple[NDArray[Any], ...]:
+        """Return what kernels take beside the scores."""
+        return self.products, self.categories, self.brands, self.hashes
 
     def beside(self, others: "Candidates") -> "Candidates":
         """Return these candidates, and then the others."""
@@ -127,31 +133,29 @@ def choose(
     for place, candidate in pins:
         if place <= n:
             pinned[place - 1] = candidate
-    return _choose(
+    chosen: NDArray[np.int64] = choose_places(
         candidates.scores,
-        candidates.products,
-        candidates.categories,
-        candidates.brands,
-        candidates.hashes,
+        candidates.facts,
         in_hand,
         pinned,
         np.uint64(rotation.seed),
         rotation.strength,
     )
+    return chosen
 
 
 @numba.njit(cache=True, nogil=True)
-def _choose(  # noqa: PLR0913, PLR0917 - a kernel takes arrays, not objects
-    scores: NDArray[np.float32],
-    products: NDArray[np.int64],
-    categories: NDArray[np.int32],
-    brands: NDArray[np.int32],
-    hashes: NDArray[np.uint32],
-    in_hand: NDArray[np.int64],
-    pinned: NDArray[np.int64],
-    seed: np.uint64,
-    strength: float,
-) -> NDArray[np.int64]:
+def choose_places(
+    scores: Any, facts: Any, in_hand: Any, pinned: Any, seed: Any, strength: float
+) -> Any:
+    """Return the numbers of the chosen candidates, see `choose`.
+
+    Args:
+        facts: Of `Candidates`.
+        pinned: For each place the candidate that stands there, -1 for none, int64; overwritten.
+        seed: uint64.
+    """
+    products, categories, brands, hashes = facts
     values = np.empty(len(scores), np.float64)
     for place in range(len(scores)):
         values[place] = scores[place] * (1.0 - strength * _luck(seed, hashes[place]))

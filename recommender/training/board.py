@@ -55,7 +55,7 @@ class Ranked(msgspec.Struct, frozen=True):
 
 
 class Board:
-    """Scratch space of one thread; wiped by `take` and `rank`.
+    """Scratch space of one thread; wiped by `take` and `rank_candidates`.
 
     Attributes:
         parts: Scores by place, shape (n_sources, n_items), float32; 0 from place `count[0]` on.
@@ -112,29 +112,6 @@ class Board:
         """
         weights = self._everywhere if weights is None else weights
         return Scored(*_take(self.state, allowed, hidden, weights))
-
-    def rank(
-        self,
-        worth: NDArray[np.float32],
-        hidden: NDArray[np.int32],
-        weights: NDArray[np.float32],
-        popularity: NDArray[np.float32],
-        n: int,
-    ) -> Ranked:
-        """Blend the candidates, find the best, and wipe the board.
-
-        The score is Σ weight × part, times the item's worth; what no source knows has a trace of
-        its popularity.
-
-        Args:
-            worth: Shape (n_items,), as the tail dial and the rules have it; 0 for an item that
-                may not answer, whatever its score.
-            hidden: Items that may not answer either.
-            weights: By row, as in `take`.
-            popularity: Shape (n_items,).
-            n: Number of best ones.
-        """
-        return Ranked(*_rank(self.state, worth, hidden, weights, popularity, n))
 
 
 @njit(nogil=True, cache=True)
@@ -215,9 +192,10 @@ def _candidates(
 
 
 @njit(nogil=True, cache=True)
-def _rank(
+def rank_candidates(
     board: Any, worth: Any, hidden: Any, weights: Any, popularity: Any, n: int
 ) -> tuple[Any, Any, Any, Any]:
+    """Blend the candidates, find the best, and wipe the board; see `scoring.rank_asked`."""
     parts, touched, _, count = board
     items = touched[: count[0]].copy()
     factors = _factors(board, worth, hidden)

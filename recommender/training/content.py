@@ -62,9 +62,6 @@ class ContentSource:
     def score(self, arrays: Arrays, query: Query, board: Board, row: int) -> None:
         _LISTS.score(arrays, query, board, row)
 
-    def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
-        return _LISTS.because(arrays, query, items)
-
     @staticmethod
     def kernel_arrays(arrays: Arrays) -> tuple[NDArray[Any], ...]:
         """Return the arrays as `neighbours.add_faded_lists` takes them."""

@@ -22,11 +22,9 @@ from recommender.training.neighbours import (
     K,
     NeighbourSource,
     keep_largest,
-    largest_giver,
 )
 from recommender.training.source import (
     Arrays,
-    FadedPath,
     Query,
     Settings,
     TrainingSet,
@@ -101,28 +99,10 @@ class FactorSource:
     def score(self, arrays: Arrays, query: Query, board: Board, row: int) -> None:
         add_folded(query.arrays, self.kernel_arrays(arrays), board.state, row)
 
-    def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
-        path = query.faded(arrays["fade"], PATH_ITEMS)
-        return largest_giver(path.items, contributions(arrays, path, items))
-
     @staticmethod
     def kernel_arrays(arrays: Arrays) -> tuple[NDArray[Any], ...]:
         """Return the arrays as `add_folded` takes them."""
         return arrays["fade"], arrays["alpha"], arrays["factors"]
-
-
-def contributions(arrays: Arrays, path: FadedPath, items: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return what each item of the path adds to the score of each of `items`.
-
-    Returns:
-        Shape (path items, items).
-    """
-    factors, known = arrays["factors"], arrays["factors"][path.items]
-    extra = arrays["alpha"][0] * path.weights
-    system = np.eye(len(known), dtype=np.float32) + (known @ known.T) * extra
-    added: NDArray[np.float32] = np.linalg.solve(system, known @ factors[items].T)
-    given: NDArray[np.float32] = added * extra[:, None]
-    return given
 
 
 @njit(nogil=True, cache=True)

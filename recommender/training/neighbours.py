@@ -59,10 +59,6 @@ class NeighbourSource:
     def score(self, arrays: Arrays, query: Query, board: Board, row: int) -> None:
         add_faded_lists(query.arrays, self.kernel_arrays(arrays), board.state, row)
 
-    def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
-        found: NDArray[np.int32] = _largest_givers(query.arrays, self.kernel_arrays(arrays), items)
-        return found
-
     @staticmethod
     def kernel_arrays(arrays: Arrays) -> tuple[NDArray[Any], ...]:
         """Return the arrays as `add_faded_lists` takes them."""
@@ -109,7 +105,8 @@ def add_faded_lists(query: Any, arrays: Any, board: Any, row: int) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _largest_givers(query: Any, arrays: Any, items: Any) -> Any:
+def list_givers(query: Any, arrays: Any, items: Any) -> Any:
+    """Return for each item the path's item whose list gave it most, or -1."""
     fade, starts, ids, scores = arrays
     givers, weights = fade_path(query, fade, PATH_ITEMS)
     may_be_asked = sieve(items)

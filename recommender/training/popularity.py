@@ -45,10 +45,6 @@ class PopularSource:
         del query
         add_popular(self.kernel_arrays(arrays), board.state, row)
 
-    def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
-        del arrays, query
-        return np.full(len(items), -1, np.int32)
-
     @staticmethod
     def kernel_arrays(arrays: Arrays) -> tuple[NDArray[Any], ...]:
         """Return the arrays as `add_popular` takes them."""

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.training.blend import Blend, discount, log_popularity
+from recommender.training.board import Ranked
 from recommender.training.evaluation import CUTOFF, Probe
-from recommender.training.scoring import ModelArrays, Scorer, new_board
+from recommender.training.scoring import ModelArrays, Scorer, new_board, rank_asked
 
 
 class Ranker:
@@ -29,10 +30,16 @@ class Ranker:
 
     def list(self, probe: Probe) -> NDArray[np.int32]:
         """Return the `CUTOFF` best items, filled up with -1."""
-        self._scorer.write(probe.query, self._board, self._weights)
-        ranked = self._board.rank(
-            self._discounts, probe.hidden, self._weights, self._popularity, CUTOFF
+        asked = self._scorer.asked(
+            probe.query,
+            self._board,
+            self._weights,
+            worth=self._discounts,
+            hidden=probe.hidden,
+            popularity=self._popularity,
+            n=CUTOFF,
         )
+        ranked = Ranked(*rank_asked(asked))
         top = np.full(CUTOFF, -1, np.int32)
         top[: len(ranked.best)] = ranked.items[ranked.best]
         return top

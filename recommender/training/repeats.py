@@ -61,10 +61,6 @@ class RepeatSource:
     def score(self, arrays: Arrays, query: Query, board: Board, row: int) -> None:
         add_repeats(query.arrays, self.kernel_arrays(arrays), board.state, row)
 
-    def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
-        del arrays, query
-        return items
-
     @staticmethod
     def kernel_arrays(arrays: Arrays) -> tuple[NDArray[Any], ...]:
         """Return the arrays as `add_repeats` takes them."""

@@ -10,15 +10,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recommender.errors import InconsistentError
-from recommender.training.board import Board, Scored
+from recommender.training.board import Board, Scored, rank_candidates
 from recommender.training.content import CONTENT
 from recommender.training.cooccurrence import BOUGHT_TOGETHER, FOLLOWS, WALK
 from recommender.training.factors import FACTORS, SIMILAR, add_folded
 from recommender.training.interactions import Interactions
-from recommender.training.neighbours import add_faded_lists
+from recommender.training.neighbours import add_faded_lists, list_givers
 from recommender.training.popularity import POPULAR, add_popular
 from recommender.training.repeats import REPEATS, add_repeats
-from recommender.training.sessions import SESSIONS, add_neighbours
+from recommender.training.sessions import SESSIONS, add_neighbours, session_givers
 from recommender.training.source import Arrays, Query, Settings, Source, TrainingSet
 
 SOURCES: tuple[Source, ...] = (
@@ -49,7 +49,13 @@ ALL = np.ones(len(SOURCES), np.float32)
 ModelArrays = Mapping[str, Arrays]
 """Learned arrays by source name."""
 
+Asked = tuple[Any, ...]
+"""A query with all that its ranking needs, see `Scorer.asked`."""
+
 FIT_THREADS = 2
+
+NOBODY = -1
+"""Stands for a source, or an item of the path, where there is none."""
 
 NOTHING_HIDDEN = np.zeros(0, np.int32)
 
@@ -144,6 +150,45 @@ class Scorer:
         """
         _write(query.arrays, self._arrays, weights * self._present, board.state)
 
+    def asked(
+        self,
+        query: Query,
+        board: Board,
+        weights: NDArray[np.float32],
+        *,
+        worth: NDArray[np.float32],
+        hidden: NDArray[np.int32],
+        popularity: NDArray[np.float32],
+        n: int,
+    ) -> Asked:
+        """Return a query as `rank_asked` takes it.
+
+        Args:
+            weights: See `write`.
+            worth: Shape (n_items,), as the tail dial and the rules have it; 0 for an item that
+                may not answer, whatever its score.
+            hidden: Vocabulary rows that may not answer either.
+            popularity: Shape (n_items,).
+            n: Number of best ones.
+        """
+        weights = weights * self._present
+        return query.arrays, self._arrays, weights, board.state, worth, hidden, popularity, n
+
+    def givers(
+        self, query: Query, items: NDArray[np.int32], sources: NDArray[np.int64]
+    ) -> NDArray[np.int32]:
+        """Return for each item the query's item that gave it most in one source, or `NOBODY`.
+
+        Only items of lists and sessions come from one of the query's; for the other sources nobody
+        is told.
+
+        Args:
+            items: Vocabulary rows.
+            sources: For each of them the row of a source, or `NOBODY`.
+        """
+        found: NDArray[np.int32] = givers_of(query.arrays, self._arrays, items, sources)
+        return found
+
     def score(
         self,
         query: Query,
@@ -199,3 +244,33 @@ def _write(query: Any, arrays: Any, weights: Any, board: Any) -> None:
         add_popular(popular, board, _POPULAR)
     if weights[_FACTORS] and len(query[0]):
         add_folded(query, factors, board, _FACTORS)
+
+
+@njit(nogil=True, cache=True)
+def rank_asked(asked: Any) -> Any:
+    """Score what the sources propose and what stands on the board, blend it, find the best.
+
+    The score is Σ weight × part, times the item's worth, each source's parts divided by the
+    largest of an item that may answer; what no source knows has a trace of its popularity.
+
+    Returns:
+        The fields of `board.Ranked`.
+    """
+    query, arrays, weights, board, worth, hidden, popularity, n = asked
+    _write(query, arrays, weights, board)
+    return rank_candidates(board, worth, hidden, weights, popularity, n)
+
+
+@njit(nogil=True, cache=True)
+def givers_of(query: Any, arrays: Any, items: Any, sources: Any) -> Any:
+    """Return who gave most to each item, see `Scorer.givers`."""
+    lists, sessions, _, _, _ = arrays
+    givers = np.full(len(items), NOBODY, np.int32)
+    for row, fade, starts, ids, scores in lists:
+        mine = np.flatnonzero(sources == row)
+        if len(mine):
+            givers[mine] = list_givers(query, (fade, starts, ids, scores), items[mine])
+    mine = np.flatnonzero(sources == _SESSIONS)
+    if len(mine):
+        givers[mine] = session_givers(query, sessions, items[mine])
+    return givers

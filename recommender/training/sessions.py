@@ -84,11 +84,6 @@ class SessionSource:
     def score(self, arrays: Arrays, query: Query, board: Board, row: int) -> None:
         add_neighbours(query.arrays, self.kernel_arrays(arrays), board.state, row)
 
-    def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Divide what a session gives among the path's items that it shares, by their weights."""
-        found: NDArray[np.int32] = _largest_givers(query.arrays, self.kernel_arrays(arrays), items)
-        return found
-
     @staticmethod
     def kernel_arrays(arrays: Arrays) -> tuple[NDArray[Any], ...]:
         """Return the arrays as `add_neighbours` takes them."""
@@ -175,7 +170,11 @@ def _nearness(steps: int) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def _largest_givers(query: Any, arrays: Any, items: Any) -> Any:
+def session_givers(query: Any, arrays: Any, items: Any) -> Any:
+    """Return for each item the path's item that gave it most, or -1.
+
+    What a session gives is divided among the path's items that it shares, by their weights.
+    """
     fade, nearest, starts, sessions, matches, session_starts, session_ids, idf = arrays
     path, weights = fade_path(query, fade, PATH_ITEMS)
     met, likeness, match_of = _alike(path, weights, starts, sessions, matches, idf)

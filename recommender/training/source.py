@@ -188,7 +188,3 @@ class Source(Protocol):
     def score(self, arrays: Arrays, query: Query, board: Board, row: int) -> None:
         """Add scores of at least 0, larger is better, to one row of the board."""
         ...
-
-    def because(self, arrays: Arrays, query: Query, items: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return, for each item, the query's item that gave most of its score, or -1."""
-        ...

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.training.board import Board, add_lists
+from recommender.training.board import Board, Ranked, add_lists, rank_candidates
 
 N_ITEMS = 9
 ROWS = st.integers(0, N_ITEMS - 1)
@@ -28,6 +28,10 @@ def ragged(lists):
     ids = np.array([item for one in lists for item in one], np.int32)
     scores = np.array([score for one in lists for score in one.values()], np.float32)
     return starts, ids, scores
+
+
+def rank(board, *asked):
+    return Ranked(*rank_candidates(board.state, *asked))
 
 
 def answered(board, lists, request):
@@ -123,7 +127,8 @@ def test_the_rank_is_the_weighted_sum_times_the_worth(parts, weights, hidden, ex
     board.written[:] = np.transpose(parts)
     worth = 1 + np.random.default_rng(7).random(N_ITEMS, np.float32)
     weights = np.array(weights, np.float32)
-    ranked = board.rank(
+    ranked = rank(
+        board,
         np.where(np.isin(np.arange(N_ITEMS), list(excluded)), 0, worth),
         np.array(hidden, np.int32),
         weights,
@@ -154,6 +159,6 @@ def test_what_no_source_knows_is_ordered_by_popularity():
     board.touch(np.array([3, 4, 5], np.int32))
     popularity = np.arange(N_ITEMS, dtype=np.float32)
     ones = np.ones(N_ITEMS, np.float32)
-    ranked = board.rank(ones, np.zeros(0, np.int32), ones[:1], popularity, 2)
+    ranked = rank(board, ones, np.zeros(0, np.int32), ones[:1], popularity, 2)
     assert ranked.items[ranked.best].tolist() == [5, 4]
     assert ranked.sources.tolist() == [-1, -1]

@@ -25,6 +25,7 @@ from recommender.training.content import (
     vectors_of,
 )
 from recommender.training.content_words import features
+from recommender.training.neighbours import list_givers
 from recommender.training.soundness import check_source
 from recommender.training.source import Query, TrainingSet
 
@@ -79,8 +80,9 @@ def test_a_path_is_answered_with_what_resembles_it() -> None:
     CONTENT.score(arrays, Query.of([0]), board, 0)
     found = dict(zip(board.candidates.tolist(), board.written[0].tolist(), strict=True))
     assert found[1] > found[2] > found.get(3, 0)
-    because = CONTENT.because(arrays, Query.of([3, 0]), np.array([1, 4], np.int32))
-    assert because.tolist() == [0, 3]
+    lists = CONTENT.kernel_arrays(arrays)
+    givers = list_givers(Query.of([3, 0]).arrays, lists, np.array([1, 4], np.int32))
+    assert givers.tolist() == [0, 3]
 
 
 def test_without_a_catalogue_the_source_says_nothing() -> None:

@@ -9,12 +9,11 @@ from recommender.training.board import Board
 from recommender.training.factors import (
     FACTORS,
     SIMILAR,
-    contributions,
     fit_factors,
     score_folded,
 )
 from recommender.training.scoring import default_settings, fit_source, fit_sources, flat_arrays
-from recommender.training.source import FadedPath, Query, TrainingSet
+from recommender.training.source import Query, TrainingSet
 
 SETTINGS = {"factors": 8, "alpha": 10.0, "l2": 0.01, "fade": (0.9, 1.0)}
 
@@ -82,21 +81,6 @@ def test_factors_that_do_not_fit_are_no_start():
     assert np.array_equal(
         fit_factors(taken, SETTINGS, seed=0, earlier=earlier), fit_factors(taken, SETTINGS, seed=0)
     )
-
-
-def test_contributions_add_up_to_the_score(arrays):
-    asked = Query.of([0, 1, 2])
-    items = np.arange(len(arrays["factors"]), dtype=np.int32)
-    added = contributions(arrays, asked.faded(arrays["fade"], 40), items)
-    assert added.shape == (3, len(items))
-    assert np.maximum(added.sum(axis=0), 0) == pytest.approx(scores_of(arrays, asked), abs=1e-5)
-
-
-def test_the_reason_is_the_item_that_gave_most(arrays):
-    items = np.array([4, 16], np.int32)
-    path = FadedPath(np.array([0, 12], np.int32), np.array([1.0, 0.9], np.float32))
-    largest = path.items[contributions(arrays, path, items).argmax(axis=0)]
-    assert FACTORS.because(arrays, Query.of([0, 12]), items).tolist() == largest.tolist() == [0, 12]
 
 
 def test_factors_explain_the_matrix_better_than_popularity_does():

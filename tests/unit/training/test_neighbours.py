@@ -10,6 +10,7 @@ from recommender.training.neighbours import (
     as_lists,
     keep_largest,
     largest_giver,
+    list_givers,
     occurrences,
     row_blocks,
 )
@@ -100,7 +101,8 @@ def test_a_path_scores_the_sum_of_its_items_lists_and_names_the_largest(arrays, 
     assert found.keys() == largest.keys()
     assert found == pytest.approx({other: sums[other] for other in found}, rel=1e-5)
     items = np.arange(4, dtype=np.int32)
-    named = FOLLOWS.because(arrays, Query.of(path), items).tolist()
+    lists = FOLLOWS.kernel_arrays(arrays)
+    named = list_givers(Query.of(path).arrays, lists, items).tolist()
     for item in range(4):
         given_by = largest.get(item, {-1: 0.0})
         assert given_by[named[item]] == pytest.approx(max(given_by.values()), rel=1e-5)

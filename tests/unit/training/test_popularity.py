@@ -43,8 +43,3 @@ def test_nobody_is_offered_the_most_popular_and_others_are_scored_beside_them():
     board.touch(np.array([last], np.int32))
     POPULAR.score(arrays, Query.of([]), board, 0)
     assert board.written[0, board.places[last]] == pytest.approx(1 / 2)
-
-
-def test_popularity_has_no_reason_on_the_path():
-    items = np.array([0, 1], np.int32)
-    assert POPULAR.because({}, Query.of([0]), items).tolist() == [-1, -1]

@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 
 from planted import basket, interactions_of, sessions_of
@@ -53,9 +52,3 @@ def test_a_power_of_zero_leaves_the_rate_out():
     board = Board(1, 2)
     REPEATS.score(arrays, Query.of([1, 0]), board, 0)
     assert board.parts[0].tolist() == [1, 1]
-
-
-def test_an_item_met_again_is_its_own_reason():
-    arrays = fitted(sessions_of("aba", "b"))
-    items = np.array([1, 0], np.int32)
-    assert REPEATS.because(arrays, Query.of([0, 1]), items).tolist() == [1, 0]

@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 from planted import GROUPS, catalogue_item, interactions_of, two_groups
 from recommender.errors import InconsistentError
 from recommender.training.content import content_arrays
+from recommender.training.neighbours import list_givers
 from recommender.training.popularity import POPULAR
 from recommender.training.scoring import (
     ALL,
+    LISTS,
+    NOBODY,
     SOURCE_NAMES,
     SOURCES,
     Scorer,
@@ -20,6 +23,7 @@ from recommender.training.scoring import (
     nested_arrays,
     new_board,
 )
+from recommender.training.sessions import SESSIONS, session_givers
 from recommender.training.source import Query, TrainingSet
 
 N_ITEMS = 24
@@ -138,3 +142,24 @@ def test_settings_that_queries_read_travel_with_the_arrays(training_set):
     model = fit_sources(training_set, settings, seed=0)
     assert model["follows"]["fade"].tolist() == [0.25, 0.5]
     assert model["follows"]["fade"].dtype == np.float32
+
+
+@given(
+    path=st.lists(ROWS, max_size=8),
+    asked=st.lists(st.tuples(ROWS, st.integers(NOBODY, len(SOURCES) - 1)), max_size=20),
+)
+def test_each_source_is_asked_who_gave_most_to_its_own_items(model, path, asked):
+    query, scorer = Query.of(path), Scorer(model)
+    items = np.array([item for item, _ in asked], np.int32)
+    sources = np.array([source for _, source in asked], np.int64)
+    own = {SOURCES.index(source): (list_givers, source) for source in LISTS}
+    own[SOURCES.index(SESSIONS)] = session_givers, SESSIONS
+    expected = []
+    for item, source in asked:
+        givers = [NOBODY]
+        if source in own:
+            kernel, of = own[source]
+            arrays = of.kernel_arrays(model[of.name])
+            givers = kernel(query.arrays, arrays, np.array([item], np.int32)).tolist()
+        expected += givers
+    assert scorer.givers(query, items, sources).tolist() == expected

@@ -15,6 +15,7 @@ from recommender.training.sessions import (
     SESSIONS_MET,
     SESSIONS_PER_ITEM,
     SPAN_ITEMS,
+    session_givers,
 )
 from recommender.training.source import Query, TrainingSet
 
@@ -43,7 +44,8 @@ class Index:
 
     def because(self, path, item):
         rows = np.array([self.names.index(item)], np.int32)
-        (giver,) = SESSIONS.because(self.arrays, self.query(path), rows).tolist()
+        index = SESSIONS.kernel_arrays(self.arrays)
+        (giver,) = session_givers(self.query(path).arrays, index, rows).tolist()
         return self.names[giver] if giver >= 0 else ""
 
 
