@@ -23,6 +23,7 @@ BUDGET_MS = 60_000
 
 def warm_up(shop: Shop, model: Model, catalogue: CatalogueSnapshot, *, now: dt.datetime) -> None:
     """Answer a few requests of every placement, for paths all over the vocabulary."""
+    model.newcomers(model.view(catalogue)).warm_up()
     for path in _paths(model):
         steps = tuple(PathStep(item, PathKind.VIEW, int(now.timestamp())) for item in path)
         item = catalogue.get(path[0])
@@ -32,6 +33,7 @@ def warm_up(shop: Shop, model: Model, catalogue: CatalogueSnapshot, *, now: dt.d
                 item_id=path[0] if placement is Placement.PRODUCT else "",
                 cart=path[:2] if placement is Placement.CART else (),
                 category=item.category if item else "",
+                search_term=item.title if item else "",
                 preview=True,
             )
             recommend(

@@ -16,7 +16,7 @@ from recommender.config import (
 _SERVE = """
 import sys
 sys.path.insert(0, {tests!r})
-from dataclasses import asdict
+from dataclasses import asdict, replace
 import tempfile
 from planted import BEGAN_AT, GROUPS, catalogue_item, interactions_of, two_groups
 from world import SHOP
@@ -38,7 +38,11 @@ with tempfile.TemporaryDirectory() as home:
     store = ArtifactStore(Path(home))
     artifact = store.load("shop_1", store.write("shop_1", arrays, meta, created_at=BEGAN_AT))
     catalogue = CatalogueSnapshot().with_changes(items, 1)
-    warm_up(SHOP, Model(artifact), catalogue, now=BEGAN_AT)
+    model = Model(artifact)
+    warm_up(SHOP, model, catalogue, now=BEGAN_AT)
+    # Then items arrive that the training did not know.
+    fresh = [replace(item, item_id=f"new-{{item.item_id}}", revision=2) for item in items[:9]]
+    warm_up(SHOP, model, catalogue.with_changes(fresh, 2), now=BEGAN_AT)
 """
 
 
