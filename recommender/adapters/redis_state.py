@@ -26,17 +26,14 @@ from recommender.adapters import redis_stream as stream
 from recommender.adapters.event_codec import decode_events, encode_events
 from recommender.adapters.redis_exchange import Command, GroupedExchange, look_up, raise_refusal
 from recommender.adapters.visitor_keys import (
-    DAY_SECONDS,
     devices_key,
     exposed_key,
-    joined_path,
     latest_key,
-    packed_step,
     pages_key,
-    path_of,
     recent_key,
 )
 from recommender.errors import InvalidInputError, UnavailableError
+from recommender.paths import DAY_SECONDS, Path, joined, packed_step
 from recommender.ports import Backlog, Batch, StreamEntry, Visit, VisitorState, WhoAsks
 from recommender.records import Event
 
@@ -355,8 +352,9 @@ def _read_state(
             raise_refusal(elsewhere)
     except UnavailableError as error:
         return error
+    recent = Path.of(steps)
     return VisitorState(
-        recent=joined_path([steps, *elsewhere], RECENT_STEPS) if others else path_of(steps),
+        recent=joined([recent, *map(Path.of, elsewhere)], RECENT_STEPS) if others else recent,
         exposed=exposed is not None,
         catalogue_revision=int(revision or 0),
         page_views=int(pages or 0),

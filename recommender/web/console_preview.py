@@ -17,7 +17,8 @@ from recommender import tables
 from recommender.billing.wording import amount
 from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.errors import UnavailableError
-from recommender.ports import PathKind, PathStep, VisitorState, WhoAsks
+from recommender.paths import PathKind, PathStep, path_of
+from recommender.ports import VisitorState, WhoAsks
 from recommender.records import Event, Placement, PlacementSetting, Shop, SlateItem
 from recommender.serving.fallback import Fallback
 from recommender.serving.model import Model
@@ -117,7 +118,7 @@ class _ToldPath:
     """The visitors, as a slate needs them: one path, and nothing is remembered."""
 
     def __init__(self, path: Sequence[str]) -> None:
-        self._path = tuple(PathStep(item_id, PathKind.VIEW, 0) for item_id in path)
+        self._path = path_of(PathStep(item_id, PathKind.VIEW, 0) for item_id in path)
 
     def visitor_states(self, asked: Sequence[WhoAsks]) -> list[VisitorState | UnavailableError]:
         return [VisitorState(recent=self._path) for _ in asked]
