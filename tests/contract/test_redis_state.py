@@ -20,7 +20,7 @@ from recommender.adapters.redis_state import RedisState
 from recommender.adapters.redis_stream import position_of
 from recommender.errors import InconsistentError, UnavailableError
 from recommender.paths import PathKind, PathStep
-from recommender.ports import Visit
+from recommender.ports import Visit, VisitorState, WhoAsks
 from recommender.records import Event, EventType
 from world import visitor_state
 
@@ -189,6 +189,31 @@ def test_a_path_that_an_earlier_release_kept_is_read(
         PathStep("b", PathKind.VIEW, 0),
         PathStep("a", PathKind.VIEW, 0),
     )
+
+
+def test_visitors_asked_for_together_get_each_their_own(
+    state: RedisState, client: "redis.Redis"
+) -> None:
+    state.announce_catalogue("shop_a", 3)
+    state.announce_catalogue("shop_b", 5)
+    state.accept([make_event()], {"one": seen("a"), "two": Visit([], page_views=4)})
+    state.accept([make_event("shop_b")], {"one": seen("b")})
+    state.record_exposure(exposure(visitor="two"))
+    client.set("recent:shop_a:odd", "no list")
+    asked = [
+        WhoAsks("shop_a", "one", "home"),
+        WhoAsks("shop_b"),
+        WhoAsks("shop_a", "odd", "home"),
+        WhoAsks("shop_a", "two", "home"),
+        WhoAsks("shop_b", "one", "home"),
+    ]
+    one, nobody, odd, two, elsewhere = state.visitor_states(asked)
+    assert isinstance(odd, UnavailableError), "what one key holds is nobody else's fault"
+    assert (one.recent.item_ids, one.exposed, one.catalogue_revision) == (("a",), False, 3)
+    assert nobody == VisitorState(catalogue_revision=5)
+    assert (two.recent.item_ids, two.exposed, two.page_views) == ((), True, 4)
+    assert (elsewhere.recent.item_ids, elsewhere.catalogue_revision) == (("b",), 5)
+    assert state.visitor_states([]) == []
 
 
 def test_the_newest_steps_are_kept_for_thirty_days(
