@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
-import uuid6
+import uuid_utils
 
 from recommender import tables
 from recommender.billing.wording import amount
@@ -161,7 +161,7 @@ def _ask(shop: Shop, setting: PlacementSetting, trial: Trial, services: "Service
         models=services.models,
         now=services.now(),
         monotonic=time.monotonic,
-        new_id=lambda: str(uuid6.uuid7()),
+        new_id=lambda: str(uuid_utils.uuid7()),
         budget_ms=BUDGET_MS,
     )
     return answer
