@@ -122,15 +122,15 @@ def ask(
         task,
         query,
         hidden=in_hand if allow_seen else seen,
-        hidden_ids=(
-            frozenset(item_ids if allow_seen else (*item_ids, *recent.item_ids))
-            if len(newcomers)
-            else frozenset()
-        ),
+        hidden_ids=_hidden_ids(item_ids, Path() if allow_seen else recent, newcomers),
         told_as={row: text[start:end].decode() for row, start, end in stand_ins.T.tolist()},
         in_hand=in_hand,
         in_hand_ids=beyond,
     )
+
+
+def _hidden_ids(item_ids: Sequence[str], seen: Path, newcomers: Newcomers) -> frozenset[str]:
+    return frozenset((*item_ids, *seen.item_ids)) if len(newcomers) else frozenset()
 
 
 def _with_past(query: Query, past: Past, weights: NDArray[np.float64], now_seconds: int) -> Query:
