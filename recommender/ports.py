@@ -7,13 +7,13 @@ server.
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
 from recommender.errors import UnavailableError
+from recommender.paths import Path, PathStep
 from recommender.records import Event
 
 if TYPE_CHECKING:
@@ -89,26 +89,6 @@ class DayContent:
     copies: int
     log_version: int
     layout: str
-
-
-class PathKind(StrEnum):
-    """What a visitor did with an item of the path."""
-
-    VIEW = "view"
-    CART = "cart"
-    ORDER = "order"
-
-
-class PathStep(NamedTuple):
-    """One item that a visitor met.
-
-    Attributes:
-        at_seconds: Unix time; 0 when it is not known any more.
-    """
-
-    item_id: str
-    kind: PathKind
-    at_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,22 +188,16 @@ class VisitorState(msgspec.Struct, frozen=True):
     """What the very next request knows of a visitor.
 
     Attributes:
-        recent: Steps of the path, newest first; an item is in it once for each kind and day, as
-            training counts it.
+        recent: The visitor's path; an item counts once for each kind and day, as in training.
         exposed: Whether an exposure in this placement was recorded within the last day.
         catalogue_revision: Revision of the shop's catalogue as the last writer announced it.
         page_views: Pages opened since the visitor was last away for a day.
     """
 
-    recent: tuple[PathStep, ...] = ()
+    recent: Path = Path()
     exposed: bool = False
     catalogue_revision: int = 0
     page_views: int = 0
-
-    @property
-    def recent_items(self) -> tuple[str, ...]:
-        """Return the path's item ids, newest first, without repetition."""
-        return tuple(dict.fromkeys([step.item_id for step in self.recent]))
 
 
 class WhoAsks(NamedTuple):

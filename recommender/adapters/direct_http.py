@@ -19,7 +19,7 @@ _TOLD = {
     name: f"HTTP_{name.decode().upper().replace('-', '_')}"
     for name in (b"origin", b"user-agent", b"purpose", b"sec-purpose", b"x-forwarded-for",
                  b"content-encoding")
-}  # fmt: skip
+} | {b"content-length": "CONTENT_LENGTH"}  # fmt: skip
 _UNUSUAL = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"te", b"trailer"})
 """With one of these the request's end, or the connection's, is not where it seems."""
 
@@ -69,18 +69,15 @@ def _is_plain(query: str) -> bool:
 
 def _told_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, Any] | None:
     """Return the headers that our addresses look at, or None when one is unusual."""
-    environ: dict[str, Any] = {}
-    names = set()
-    for said_name, value in headers:
-        name = said_name.lower()
-        names.add(name)
-        if told := _TOLD.get(name):
-            environ[told] = value.decode("latin-1")
-        elif name == b"content-length":
-            environ["CONTENT_LENGTH"] = value.decode("latin-1")
-        elif name in _UNUSUAL or (name == b"connection" and value.lower() != b"keep-alive"):
-            return None
-    return environ if len(names) == len(headers) else None
+    said = {name.lower(): value for name, value in headers}
+    connection = said.get(b"connection", b"keep-alive")
+    if (
+        len(said) < len(headers)
+        or not _UNUSUAL.isdisjoint(said)
+        or connection.lower() != b"keep-alive"
+    ):
+        return None
+    return {told: said[name].decode("latin-1") for name, told in _TOLD.items() if name in said}
 
 
 def _is_whole(environ: dict[str, Any], method: str, body: bytes) -> bool:
@@ -98,7 +95,7 @@ def response_bytes(answer: Answered, *, unix_seconds: int) -> bytes:
         unix_seconds: Time of the answer.
     """
     status, headers, body = answer
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
     head = f"HTTP/1.1 {status}\r\n{_common(unix_seconds)}{lines}\r\n"
     return head.encode("latin-1") + body
 

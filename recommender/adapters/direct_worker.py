@@ -89,6 +89,9 @@ class DirectWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._lanes: dict[Address, Lane] = {}
         self._asked: set[Any] = set()
         self._ahead: set[Any] = set()
+        # gunicorn looks a setting up at a microsecond each time.
+        self._keepalive_seconds = self.cfg.keepalive
+        self._max_line_bytes = self.cfg.limit_request_line
 
     def load_wsgi(self) -> None:
         """Load the application, and open its lanes."""
@@ -144,7 +147,7 @@ class DirectWorker(gthread.ThreadWorker):  # type: ignore[misc]
         if not data:
             return False
         environ = read_request(
-            data, self._lanes, client=conn.client, max_line_bytes=self.cfg.limit_request_line
+            data, self._lanes, client=conn.client, max_line_bytes=self._max_line_bytes
         )
         if environ is None:
             conn.init()
@@ -170,9 +173,10 @@ class DirectWorker(gthread.ThreadWorker):  # type: ignore[misc]
                 self._keep(conn)
 
     def _keep(self, conn: Any) -> None:
-        conn.set_timeout()
+        linger_seconds = self._keepalive_seconds
         if not self.alive:
-            conn.timeout = min(conn.timeout, time.monotonic() + gthread.STOP_KEEPALIVE_LINGER)
+            linger_seconds = min(linger_seconds, gthread.STOP_KEEPALIVE_LINGER)
+        conn.timeout = time.monotonic() + linger_seconds
         self.keepalived_conns.append(conn)
         if conn in self._ahead:
             self._ahead.discard(conn)

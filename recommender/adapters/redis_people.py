@@ -17,9 +17,9 @@ from recommender.adapters.visitor_keys import (
     exposed_key,
     latest_key,
     pages_key,
-    path_of,
     recent_key,
 )
+from recommender.paths import Path
 from recommender.records import Placement
 
 MAX_DEVICES = 8
@@ -71,7 +71,7 @@ class RedisPeople:
             devices: Any = self._client.get(devices_key(shop_id, visitor))
             latest: Any = self._client.lrange(latest_key(shop_id), 0, -1)
         return {
-            "recent": [step._asdict() for step in path_of(steps)],
+            "recent": [step._asdict() for step in Path.of(steps).steps],
             "page_views": int(pages or 0),
             "exposed_in": [
                 placement.value

@@ -26,17 +26,14 @@ from recommender.adapters import redis_stream as stream
 from recommender.adapters.event_codec import decode_events, encode_events
 from recommender.adapters.redis_exchange import Command, GroupedExchange, look_up, raise_refusal
 from recommender.adapters.visitor_keys import (
-    DAY_SECONDS,
     devices_key,
     exposed_key,
-    joined_path,
     latest_key,
-    packed_step,
     pages_key,
-    path_of,
     recent_key,
 )
 from recommender.errors import InvalidInputError, UnavailableError
+from recommender.paths import DAY_SECONDS, Path, joined, packed_step
 from recommender.ports import Backlog, Batch, StreamEntry, Visit, VisitorState, WhoAsks
 from recommender.records import Event
 
@@ -62,6 +59,7 @@ DURABLE_SETTINGS = {
 }
 
 _CATALOGUES = "catalogues"
+_NOBODY: tuple[Any, ...] = ((), None, None, None)
 
 
 class RedisState:
@@ -185,14 +183,21 @@ class RedisState:
     def _read_states(
         self, client: "redis.Redis", asked: Sequence[WhoAsks]
     ) -> list[VisitorState | UnavailableError]:
-        commands = [_state_commands(who) for who in asked]
+        shops = list(dict.fromkeys([who.shop_id for who in asked]))
         try:
             with driver_errors():
-                replies = iter(look_up(client, list(itertools.chain.from_iterable(commands))))
+                replies = look_up(client, _state_commands(shops, asked))
         except UnavailableError as error:
             return [error] * len(asked)
-        told = [list(itertools.islice(replies, len(own))) for own in commands]
-        return [_read_state(client, who, own) for who, own in zip(asked, told, strict=True)]
+        revisions = dict(zip(shops, replies, strict=False))
+        flags, *paths = replies[len(shops) :] or [()]
+        if isinstance(flags, redis.ResponseError):
+            flags = [flags] * len(paths) * 3
+        told = zip(paths, flags[0::3], flags[1::3], flags[2::3], strict=True)
+        return [
+            _read_state(client, who, revisions[who.shop_id], next(told) if who.visitor else _NOBODY)
+            for who in asked
+        ]
 
     def announce_catalogue(self, shop_id: str, revision: int) -> None:
         """Tell every worker that the shop's catalogue reached `revision`; it never goes back."""
@@ -331,32 +336,45 @@ def visit_commands(shop_id: str, visitor: str, visit: Visit) -> Iterator[Command
         yield ("EXPIRE", key, str(PAGES_SECONDS))
 
 
-def _state_commands(who: WhoAsks) -> list[Command]:
-    shop_id, visitor, placement = who
-    commands: list[Command] = [("ZSCORE", _CATALOGUES, shop_id)]
-    if visitor:
-        flags = (exposed_key(shop_id, visitor, placement), pages_key(shop_id, visitor))
-        commands += [_read_steps(shop_id, visitor), ("MGET", *flags, devices_key(shop_id, visitor))]
+def _state_commands(shops: Sequence[str], asked: Sequence[WhoAsks]) -> list[Command]:
+    """Return what asks for shops' revisions, then for all visitors' flags, then for each path."""
+    commands: list[Command] = [("ZSCORE", _CATALOGUES, shop_id) for shop_id in shops]
+    if known := [who for who in asked if who.visitor]:
+        commands.append(("MGET", *itertools.chain.from_iterable(map(_flag_keys, known))))
+        commands += [_read_steps(who.shop_id, who.visitor) for who in known]
     return commands
 
 
+def _flag_keys(who: WhoAsks) -> tuple[str, str, str]:
+    shop_id, visitor, placement = who
+    return (
+        exposed_key(shop_id, visitor, placement),
+        pages_key(shop_id, visitor),
+        devices_key(shop_id, visitor),
+    )
+
+
 def _read_state(
-    client: "redis.Redis", who: WhoAsks, replies: Sequence[Any]
+    client: "redis.Redis", who: WhoAsks, revision: Any, told: Sequence[Any]
 ) -> VisitorState | UnavailableError:
-    """Return the state that is told by the replies to `_state_commands`."""
+    """Return the state that is told by the replies to `_state_commands`.
+
+    Args:
+        told: The path, and the values of `_flag_keys`.
+    """
+    steps, exposed, pages, devices = told
     try:
         with driver_errors():
-            raise_refusal(replies)
-            revision, *known = replies
-            steps, (exposed, pages, devices) = known or ((), (None, None, None))
+            raise_refusal((revision, *told))
             # Only where a customer logged in: what the other browsers saw costs a second trip.
             others = devices.decode().split(",") if devices else ()
             elsewhere = others and look_up(client, [_read_steps(who.shop_id, o) for o in others])
             raise_refusal(elsewhere)
     except UnavailableError as error:
         return error
+    recent = Path.of(steps)
     return VisitorState(
-        recent=joined_path([steps, *elsewhere], RECENT_STEPS) if others else path_of(steps),
+        recent=joined([recent, *map(Path.of, elsewhere)], RECENT_STEPS) if others else recent,
         exposed=exposed is not None,
         catalogue_revision=int(revision or 0),
         page_views=int(pages or 0),

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from recommender.ports import PathKind, PathStep, Visit
+from recommender.paths import PathKind, PathStep
+from recommender.ports import Visit
 from recommender.records import Event, EventType
 
 _KINDS = {

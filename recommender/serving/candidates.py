@@ -2,18 +2,16 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from recommender.ports import PathKind, PathStep
+from recommender.paths import DAY_SECONDS, Path
 from recommender.records import Placement
+from recommender.serving.meetings import meet
 from recommender.serving.model import Model
 from recommender.serving.newcomers import Newcomers
-from recommender.training.interactions import DAY_SECONDS
 from recommender.training.pasts import Past
 from recommender.training.source import Query
 
@@ -45,8 +43,8 @@ class SlateRequest(msgspec.Struct, frozen=True):
 
     @property
     def in_hand(self) -> tuple[str, ...]:
-        """Return the items that the page itself shows or holds."""
-        return (self.item_id, *self.cart) if self.item_id else self.cart
+        """Return the items that the page itself holds or shows, those of the cart first."""
+        return (*self.cart, self.item_id) if self.item_id else self.cart
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -55,9 +53,10 @@ class Question(msgspec.Struct, frozen=True):
     Attributes:
         task: Which blend answers, see `fitting.TASKS`.
         hidden: Vocabulary rows that may not answer, int32.
-        hidden_ids: Ids of items beyond the vocabulary that may not answer either.
-        told_as: By row of the query, the id of the item it stands for, which may be beyond the
-            training; what is known of former days only is left out.
+        hidden_ids: Ids of newcomers, and of other items, that may not answer either; empty
+            where there are no newcomers.
+        told_as: By row of the query that only stands in for an item, the id of that item, which
+            may be beyond the training.
         in_hand: Rows of what the page shows and the cart holds, int32.
         in_hand_ids: Ids of those of them that the vocabulary lacks.
     """
@@ -73,7 +72,7 @@ class Question(msgspec.Struct, frozen=True):
 
 def ask(
     request: SlateRequest,
-    recent: Sequence[PathStep],
+    recent: Path,
     past: Past,
     model: Model,
     newcomers: Newcomers,
@@ -83,93 +82,66 @@ def ask(
 ) -> Question:
     """Turn a request, the visitor's path and what is known of former days into a question.
 
+    A cart is one step, and what lies in it counts in full beside a path that led there.
+
     Args:
-        recent: Newest first.
         past: May overlap with `recent`, which is believed where both reach.
     """
-    item_ids, query = _met(request, recent, model, now)
-    met, rows = query.items, query.items.tolist()
-    query, spoken_for = newcomers.with_stand_ins(query, item_ids)
-    query = _with_past(query, recent, past, model, now)
-    row_of = dict(zip(item_ids, rows, strict=True))
-    in_hand = [row_of[item_id] for item_id in request.in_hand]
-    in_hand_rows = np.array([row for row in in_hand if row >= 0], np.int32)
-    if request.placement is Placement.CART and request.cart:
+    item_ids = request.in_hand
+    own = [item_id.encode() for item_id in item_ids]
+    text = b"".join(own) + recent.packed
+    is_basket = request.placement is Placement.CART and bool(request.cart)
+    weights = np.array(list(model.kind_weights.values()), np.float64)
+    now_seconds = int(now.timestamp())
+    rows, lacking, oldest_seconds, arrays, stand_ins = meet(
+        np.frombuffer(text, np.uint8),
+        np.array(list(map(len, own)), np.int64),
+        len(request.cart),
+        weights,
+        PATH_BESIDE_CART if is_basket else 1.0,
+        now_seconds,
+        model.vocabulary.index,
+        newcomers.index,
+        *newcomers.speaking,
+    )
+    query, seen, in_hand = Query(*arrays), rows, rows[: len(own)]
+    beyond: list[str] = []
+    if lacking:
+        known = in_hand.tolist()
+        beyond = [item_id for item_id, row in zip(item_ids, known, strict=True) if row < 0]
+        seen, in_hand = rows[rows >= 0], in_hand[in_hand >= 0]
+    if len(past.items):
+        seen = np.concatenate([seen, past.items])
+        query = _with_past(query, past.before(oldest_seconds), weights, now_seconds)
+    if is_basket:
         task, allow_seen = "basket", False
     else:
         # Who stands for an item was not seen itself, and must not come back as if it were.
-        task = "next" if allow_seen and not spoken_for else "path"
+        task = "next" if allow_seen and not stand_ins.size else "path"
     return Question(
         task,
         query,
-        hidden=in_hand_rows if allow_seen else np.concatenate([met[met >= 0], past.items]),
-        hidden_ids=frozenset(request.in_hand if allow_seen else item_ids),
-        told_as={**dict(zip(rows, item_ids, strict=True)), **spoken_for},
-        in_hand=in_hand_rows,
-        in_hand_ids=[item_id for item_id in request.in_hand if row_of[item_id] < 0],
+        hidden=in_hand if allow_seen else seen,
+        hidden_ids=_hidden_ids(item_ids, Path() if allow_seen else recent, newcomers),
+        told_as={row: text[start:end].decode() for row, start, end in stand_ins.T.tolist()},
+        in_hand=in_hand,
+        in_hand_ids=beyond,
     )
 
 
-def _met(
-    request: SlateRequest, recent: Sequence[PathStep], model: Model, now: dt.datetime
-) -> tuple[list[str], Query]:
-    """Return the page's own items and then the path's, as ids and as a query.
-
-    A cart is one step, and what lies in it counts in full beside a path that led there.
-
-    Returns:
-        Row -1 for what the vocabulary lacks.
-    """
-    cart, kind_weights = request.cart, model.kind_weights
-    # The page's own view is told before its slate is asked for, as a rule.
-    is_told = recent and recent[0].item_id == request.item_id
-    shown = () if is_told or not request.item_id else (request.item_id,)
-    share = PATH_BESIDE_CART if request.placement is Placement.CART and cart else 1.0
-    ids, kinds, at_seconds = zip(*recent, strict=True) if recent else ((), (), ())
-    item_ids = [*cart, *shown, *ids]
-    weights = [kind_weights[PathKind.CART]] * len(cart)
-    weights += [kind_weights[PathKind.VIEW]] * len(shown)
-    weights += [kind_weights[kind] * share for kind in kinds]
-    places, ages_days = _since(
-        len(cart), len(shown), np.array(at_seconds, np.int64), int(now.timestamp())
-    )
-    rows = model.vocabulary.places(item_ids)
-    return item_ids, Query(rows, np.array(weights, np.float32), places, ages_days)
+def _hidden_ids(item_ids: Sequence[str], seen: Path, newcomers: Newcomers) -> frozenset[str]:
+    return frozenset((*item_ids, *seen.item_ids)) if len(newcomers) else frozenset()
 
 
-@njit(cache=True)
-def _since(in_cart: int, shown: int, at_seconds: Any, now_seconds: int) -> tuple[Any, Any]:
-    """Return for cart, item shown and path how many steps and days ago each was met."""
-    own = in_cart + shown
-    places = np.zeros(own + len(at_seconds), np.int32)
-    ages_days = np.zeros(len(places), np.float32)
-    place = min(in_cart, 1)
-    places[in_cart:own] = place
-    place += shown
-    for at in range(len(at_seconds)):
-        if at and at_seconds[at] != at_seconds[at - 1]:
-            place += 1
-        places[own + at] = place
-        # What time is not known any more counts as now.
-        if at_seconds[at]:
-            ages_days[own + at] = max(now_seconds - at_seconds[at], 0) / DAY_SECONDS
-    return places, ages_days
-
-
-def _with_past(
-    query: Query, recent: Sequence[PathStep], past: Past, model: Model, now: dt.datetime
-) -> Query:
-    if recent and len(past.items):
-        past = past.before(recent[-1].at_seconds)
+def _with_past(query: Query, past: Past, weights: NDArray[np.float64], now_seconds: int) -> Query:
     if not len(past.items):
         return query
-    weights = np.asarray(list(model.kind_weights.values()), np.float32)
     first = int(query.places[-1]) + 1 if len(query.places) else 0
     steps = np.cumsum(np.diff(past.at_seconds, prepend=past.at_seconds[:1]) != 0)
-    ages_days = np.maximum(int(now.timestamp()) - past.at_seconds, 0) / DAY_SECONDS
+    ages_days = np.maximum(now_seconds - past.at_seconds, 0) / DAY_SECONDS
     return Query(
         np.concatenate([query.items, past.items]),
-        np.concatenate([query.weights, weights[past.kinds]]),
+        np.concatenate([query.weights, weights.astype(np.float32)[past.kinds]]),
         np.concatenate([query.places, (first + steps).astype(np.int32)]),
         np.concatenate([query.ages_days, ages_days.astype(np.float32)]),
     )

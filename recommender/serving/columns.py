@@ -16,16 +16,17 @@ from recommender.catalog.eligibility import is_showable
 from recommender.catalog.rules import lineage, margin_ppm
 from recommender.records import Item, RuleMatch
 from recommender.serving.slates import product_codes
+from recommender.training.prefetch import prefetch
 
 UNKNOWN = np.iinfo(np.int64).min
 CHUNK = 10_000
 
 
 class Vocabulary:
-    """The item ids of an artifact: text on one side, rows on the other.
+    """Item ids, those of an artifact as a rule: text on one side, rows on the other.
 
     Args:
-        item_ids: UTF-8 bytes in ascending order.
+        item_ids: UTF-8 bytes; in ascending order where `rows_in` leads to them.
     """
 
     __slots__ = ("_hashes", "_ids", "_slots", "_texts")
@@ -50,6 +51,11 @@ class Vocabulary:
         return [item_id.decode() for item_id in self._ids[rows].tolist()]
 
     @property
+    def index(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return what `find` looks ids up in."""
+        return self._texts, self._slots
+
+    @property
     def hashes(self) -> NDArray[np.uint32]:
         """Return `item_hash` of every row's id, shape (vocabulary,)."""
         if self._hashes is None:
@@ -72,7 +78,7 @@ class Vocabulary:
         asked = [item_id.encode() for item_id in item_ids]
         lengths = np.array(list(map(len, asked)), np.int64)
         texts = np.frombuffer(b"".join(asked), np.uint8)
-        places: NDArray[np.int32] = _find(texts, lengths, self._texts, self._slots)
+        places: NDArray[np.int32] = _find_all(texts, lengths, self.index)
         return places
 
     def rows_in(self, other: "Vocabulary") -> NDArray[np.int32]:
@@ -99,19 +105,42 @@ def _slots_of(texts: Any) -> Any:
 
 
 @njit(cache=True)
-def _find(asked: Any, lengths: Any, texts: Any, slots: Any) -> Any:
-    """Return the row of each id asked for, -1 where there is none."""
-    places = np.full(len(lengths), -1, np.int32)
+def _find_all(asked: Any, lengths: Any, index: Any) -> Any:
+    """Return the row of each id, of texts one behind the other; -1 where there is none."""
+    spans = np.empty((len(lengths), 2), np.int64)
     end = 0
     for at in range(len(lengths)):
-        start, end = end, end + lengths[at]
-        slot = _hash(asked, start, end) & (len(slots) - 1)
+        spans[at, 0], spans[at, 1] = end, end + lengths[at]
+        end += lengths[at]
+    return find(asked, spans, index)
+
+
+@njit(cache=True)
+def find(asked: Any, spans: Any, index: Any) -> Any:
+    """Return the row of each id asked for, -1 where there is none.
+
+    Args:
+        asked: A text with all the ids in it.
+        spans: Where in it each starts and ends, shape (ids, 2).
+        index: See `Vocabulary.index`.
+    """
+    texts, slots = index
+    first = np.empty(len(spans), np.int64)
+    for at in range(len(spans)):
+        first[at] = _hash(asked, spans[at, 0], spans[at, 1]) & (len(slots) - 1)
+        prefetch(slots, first[at])
+    for slot in first:
+        if slots[slot] >= 0:
+            prefetch(texts, slots[slot] * np.int64(texts.shape[1]))
+    rows = np.full(len(spans), -1, np.int32)
+    for at in range(len(spans)):
+        slot = first[at]
         while slots[slot] >= 0:
-            if _is_text(texts[slots[slot]], asked, start, end):
-                places[at] = slots[slot]
+            if _is_text(texts[slots[slot]], asked, spans[at, 0], spans[at, 1]):
+                rows[at] = slots[slot]
                 break
             slot = (slot + 1) & (len(slots) - 1)
-    return places
+    return rows
 
 
 @njit(cache=True)

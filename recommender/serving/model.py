@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.errors import InconsistentError
-from recommender.ports import PathKind
+from recommender.paths import PathKind
 from recommender.records import Item
 from recommender.serving.boards import BOARDS
 from recommender.serving.newcomers import Newcomers

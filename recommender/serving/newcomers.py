@@ -5,7 +5,7 @@ newcomer, the items of the vocabulary that it resembles, a score to stand beside
 rows that speak for an item nobody met yet. Must not know how candidates are ranked.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from recommender.records import Item
 from recommender.serving.columns import Vocabulary
 from recommender.training.content import nearest, vectors_of
 from recommender.training.neighbours import Block, largest_giver
+from recommender.training.prefetch import prefetch
 from recommender.training.source import Arrays, Query
 
 K = 10
@@ -56,7 +57,7 @@ class Newcomers:
     __slots__ = (
         "_known",
         "_lists",
-        "_places",
+        "_own",
         "_postings",
         "_resembled",
         "_vectors",
@@ -153,29 +154,19 @@ class Newcomers:
         weights, resemblances = self._beside_path(query)
         return largest_giver(path.items, weights[:, None] * resemblances)
 
-    def with_stand_ins(
-        self, query: Query, item_ids: Sequence[str]
-    ) -> tuple[Query, Mapping[int, str]]:
-        """Let rows of the vocabulary speak for items of the path that nobody met yet.
+    @property
+    def index(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return what `columns.find` looks up the newcomers' own ids in."""
+        return self._own.index
 
-        Args:
-            query: Row -1 for an item beyond the vocabulary.
-            item_ids: The id of each of its rows.
-
-        Returns:
-            A query without -1, and for each stand-in the id of the item it speaks for. A stand-in
-            was not seen by the visitor: no reason may name it, nor is it to be hidden.
-        """
-        beyond = np.array([self._places.get(item_id, -1) for item_id in item_ids], np.int32)
-        spoken, stand_ins, is_other = _let_speak(query.arrays, self._known, beyond, self._resembled)
-        if not is_other:
-            return query, {}
-        rows, origins = stand_ins.tolist()
-        return Query(*spoken), dict(zip(rows, map(item_ids.__getitem__, origins), strict=True))
+    @property
+    def speaking(self) -> tuple[tuple[NDArray[Any], ...], Block]:
+        """Return what `let_speak` knows of the vocabulary, and of the newcomers."""
+        return self._known, self._resembled
 
     def _set(self, items: tuple[Item, ...], vectors: sp.csr_matrix, resembled: Block) -> None:
         self.items = items
-        self._places = {item.item_id: place for place, item in enumerate(items)}
+        self._own = Vocabulary(np.array([item.item_id.encode() for item in items], np.bytes_))
         self.showable = np.array([is_showable(item) for item in items], bool)
         self._vectors = vectors
         self._resembled = resembled
@@ -233,35 +224,45 @@ def _compare(items: Any, vectors: Any, postings: Any, cosines: Any) -> None:
 
 
 @njit(cache=True)
-def _let_speak(query: Any, known: Any, beyond: Any, resembled: Any) -> Any:
-    """Return a query with stand-ins, those of them that are not in it already, and whether any is.
+def let_speak(query: Any, known: Any, beyond: Any, resembled: Any) -> Any:
+    """Let rows of the vocabulary speak for items of a path that nobody met yet.
+
+    Args:
+        query: Arrays of a `Query`; row -1 for an item beyond the vocabulary.
+        known: How often each row was met, and what each resembles.
+        beyond: Where the items of rows -1 are among the newcomers, -1 for none.
+        resembled: Rows that each newcomer resembles, and how much.
 
     Returns:
-        The stand-ins as rows and the places of what they speak for, shape (2, stand-ins).
+        The arrays of a query without -1; and rows that speak in it, above the places of the items
+        they speak for, shape (2, rows). Such a row was not seen by the visitor: no reason may
+        name it, nor is it to be hidden.
     """
     items, weights, places, ages_days = query
     events, starts, ids, scores = known
+    for item in items:
+        if item >= 0:
+            prefetch(events, np.int64(item))
+            prefetch(starts, np.int64(item))
     spoken = np.empty(len(items) * STAND_INS, np.int32)
     shares = np.empty(len(spoken), np.float32)
     origins = np.empty(len(spoken), np.int64)
-    n, is_other = 0, False
+    n = 0
     for at in range(len(items)):
         item, first = items[at], n
         if item >= 0 and events[item] > 0:
             spoken[n], shares[n] = item, 1
             n += 1
-        else:
-            is_other = True
-            if item >= 0:
-                own, end = starts[item], starts[item + 1]
-                n = _stand_in(ids[own:end], scores[own:end], events, spoken, shares, n)
-            elif beyond[at] >= 0:
-                own = beyond[at]
-                n = _stand_in(resembled[0][own], resembled[1][own], events, spoken, shares, n)
+        elif item >= 0:
+            own, end = starts[item], starts[item + 1]
+            n = _stand_in(ids[own:end], scores[own:end], events, spoken, shares, n)
+        elif beyond[at] >= 0:
+            own = beyond[at]
+            n = _stand_in(resembled[0][own], resembled[1][own], events, spoken, shares, n)
         origins[first:n] = at
     origins = origins[:n]
     stood = spoken[:n], weights[origins] * shares[:n], places[origins], ages_days[origins]
-    return stood, _speakers(items, spoken[:n], origins), is_other
+    return stood, _speakers(items, spoken[:n], origins)
 
 
 @njit(cache=True)

@@ -114,7 +114,7 @@ class _Work:
     @property
     def may_show(self) -> Callable[[Item], bool]:
         """Return the test that an item passes when no model looks at it."""
-        seen = () if self.setting.allow_seen else self.state.recent_items
+        seen = () if self.setting.allow_seen else self.state.recent.item_ids
         hidden = {*self.request.in_hand, *seen}
         rules = rules_in_force(self.catalogue.rules, self.request.placement, self.now)
         return lambda item: item.item_id not in hidden and is_showable(item) and rules.allows(item)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.errors import UnavailableError
-from recommender.ports import PathKind, PathStep, VisitorState, WhoAsks
+from recommender.paths import Path, PathKind, PathStep, path_of
+from recommender.ports import VisitorState, WhoAsks
 from recommender.records import Event, Placement, Shop
 from recommender.serving.model import Model
 from recommender.serving.recommend import SlateRequest, recommend
@@ -25,7 +26,7 @@ def warm_up(shop: Shop, model: Model, catalogue: CatalogueSnapshot, *, now: dt.d
     """Answer a few requests of every placement, for paths all over the vocabulary."""
     model.newcomers(model.view(catalogue)).warm_up()
     for path in _paths(model):
-        steps = tuple(PathStep(item, PathKind.VIEW, int(now.timestamp())) for item in path)
+        steps = path_of(PathStep(item, PathKind.VIEW, int(now.timestamp())) for item in path)
         item = catalogue.get(path[0])
         for placement in Placement:
             request = SlateRequest(
@@ -63,7 +64,7 @@ def _paths(model: Model) -> list[tuple[str, ...]]:
 class _Path:
     """A visitor who has walked a path."""
 
-    def __init__(self, recent: tuple[PathStep, ...]) -> None:
+    def __init__(self, recent: Path) -> None:
         self._recent = recent
 
     def visitor_states(self, asked: Sequence[WhoAsks]) -> list[VisitorState | UnavailableError]:

@@ -7,11 +7,12 @@ job. Must not know how anybody was authenticated, nor a database.
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 
-@dataclass(frozen=True, slots=True)
-class Acting:
+class Acting(msgspec.Struct, frozen=True):
     """Who acts, and for whom.
 
     Attributes:

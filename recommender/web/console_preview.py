@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
-import uuid6
+import uuid_utils
 
 from recommender import tables
 from recommender.billing.wording import amount
 from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.errors import UnavailableError
-from recommender.ports import PathKind, PathStep, VisitorState, WhoAsks
+from recommender.paths import PathKind, PathStep, path_of
+from recommender.ports import VisitorState, WhoAsks
 from recommender.records import Event, Placement, PlacementSetting, Shop, SlateItem
 from recommender.serving.fallback import Fallback
 from recommender.serving.model import Model
@@ -117,7 +118,7 @@ class _ToldPath:
     """The visitors, as a slate needs them: one path, and nothing is remembered."""
 
     def __init__(self, path: Sequence[str]) -> None:
-        self._path = tuple(PathStep(item_id, PathKind.VIEW, 0) for item_id in path)
+        self._path = path_of(PathStep(item_id, PathKind.VIEW, 0) for item_id in path)
 
     def visitor_states(self, asked: Sequence[WhoAsks]) -> list[VisitorState | UnavailableError]:
         return [VisitorState(recent=self._path) for _ in asked]
@@ -160,7 +161,7 @@ def _ask(shop: Shop, setting: PlacementSetting, trial: Trial, services: "Service
         models=services.models,
         now=services.now(),
         monotonic=time.monotonic,
-        new_id=lambda: str(uuid6.uuid7()),
+        new_id=lambda: str(uuid_utils.uuid7()),
         budget_ms=BUDGET_MS,
     )
     return answer

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 import orjson
-import uuid6
+import uuid_utils
 from msgspec import structs
 
 from recommender.errors import InvalidInputError
@@ -153,7 +153,7 @@ def decide(
         models=services.models,
         now=services.now(),
         monotonic=time.monotonic,
-        new_id=_new_id,
+        new_id=new_id,
         budget_ms=services.settings.slate_budget_ms,
     )
     took_seconds = time.perf_counter() - started
@@ -174,8 +174,9 @@ def language_of(arguments: Mapping[str, str]) -> str:
     return language if language in LANGUAGES else LANGUAGES[0]
 
 
-def _new_id() -> str:
-    return str(uuid6.uuid7())
+def new_id() -> str:
+    """Return a UUID of version 7, for a slate or an exposure."""
+    return str(uuid_utils.uuid7())
 
 
 @functools.cache  # the names are ours, and few

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-import uuid6
+import uuid_utils
 
 from processes import wait_until
 from recommender.adapters.event_log import DeltaEventLog
@@ -23,7 +23,7 @@ def make_event(shop_id: str = "shop_a", *, at: dt.datetime = NOON, **changes: ob
     """An event with an id of its own; `changes` are fields of `Event`."""
     fields: dict[str, object] = {
         "shop_id": shop_id,
-        "event_id": str(uuid6.uuid7()),
+        "event_id": str(uuid_utils.uuid7()),
         "type": EventType.VIEW_ITEM,
         "visitor": "ab" * 16,
         "occurred_at": at,

@@ -22,7 +22,8 @@ from recommender.events.erase import Stores, finish_erasures
 from recommender.events.identity import customer_pseudonym, pseudonym
 from recommender.events.ingest import ingest_once
 from recommender.events.tombstones import Tombstone
-from recommender.ports import PathKind, PathStep, Visit
+from recommender.paths import PathKind, PathStep
+from recommender.ports import Visit
 from recommender.records import Arm, Event, EventItem, EventType, Shop
 from recommender.shops.registry import NewShop
 from recommender.training.forgetting import VisitorPasts

@@ -5,7 +5,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 import pytest
-import uuid6
+import uuid_utils
 from msgspec import structs
 from test_refresh import events_of
 
@@ -73,7 +73,7 @@ def click(services: Services, shop: Shop, *item_ids: str) -> None:
         (seen,) = events_of(shop.shop_id, views(visitor, item_id))
         at = services.now()
         event = structs.replace(
-            seen, event_id=str(uuid6.uuid7()), occurred_at=at, received_at=at, day=at.date()
+            seen, event_id=str(uuid_utils.uuid7()), occurred_at=at, received_at=at, day=at.date()
         )
         services.state.accept([event], visits_of([event]))
 
@@ -87,7 +87,7 @@ def ask(
         "models": services.models,
         "now": services.now(),
         "monotonic": lambda: 0.0,
-        "new_id": lambda: str(uuid6.uuid7()),
+        "new_id": lambda: str(uuid_utils.uuid7()),
     }
     request = SlateRequest(placement, visitor_id=VISITOR, n=6)
     (answer,) = recommend([(shop, request)], **(collaborators | more))  # type: ignore[arg-type]

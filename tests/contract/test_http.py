@@ -111,7 +111,7 @@ def test_the_visitors_path_is_known_to_the_next_request(
     state = visitor_state(
         services.state, shop.shop_id, pseudonym(shop.visitor_key, "v1"), "product"
     )
-    assert state.recent_items == ("tea", "mug")
+    assert state.recent.item_ids == ("tea", "mug")
 
 
 def test_one_bad_event_costs_its_neighbours_nothing(

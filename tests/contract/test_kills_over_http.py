@@ -13,7 +13,7 @@ import urllib.parse
 import urllib.request
 from collections import Counter
 
-import uuid6
+import uuid_utils
 
 from processes import Up, wait_until
 from recommender.adapters.event_log import DeltaEventLog
@@ -35,7 +35,7 @@ class Page:
 
     def send_until(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            ids = [str(uuid6.uuid7()) for _ in range(BATCH)]
+            ids = [str(uuid_utils.uuid7()) for _ in range(BATCH)]
             body = json.dumps([{"event_id": one, "type": "page_view"} for one in ids]).encode()
             while not self._is_acknowledged(body, ids):
                 stop.wait(0.05)

@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 from money_world import CONTRACT
 from recommender.bootstrap import Services
 from recommender.events.identity import customer_pseudonym, pseudonym
-from recommender.ports import EventLog, PathKind, PathStep, Visit
+from recommender.paths import PathKind, PathStep
+from recommender.ports import EventLog, Visit
 from recommender.records import Arm, DailySum, EventType, Shop
 from recommender.shops.registry import NewShop
 from recommender.uplift.measure import collect
@@ -69,7 +70,7 @@ class Browsers:
         state = visitor_state(
             self._services.state, self._shop.shop_id, self.hashed(visitor_id), "home"
         )
-        return [step.item_id for step in state.recent]
+        return [step.item_id for step in state.recent.steps]
 
     def hashed(self, visitor_id: str) -> str:
         return pseudonym(self._shop.visitor_key, visitor_id)

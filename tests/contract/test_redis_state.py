@@ -19,7 +19,8 @@ from recommender.adapters.event_codec import encode_events
 from recommender.adapters.redis_state import RedisState
 from recommender.adapters.redis_stream import position_of
 from recommender.errors import InconsistentError, UnavailableError
-from recommender.ports import PathKind, PathStep, Visit
+from recommender.paths import PathKind, PathStep
+from recommender.ports import Visit, VisitorState, WhoAsks
 from recommender.records import Event, EventType
 from world import visitor_state
 
@@ -147,11 +148,11 @@ def test_a_damaged_entry_is_handed_on_with_its_bytes(
 
 def test_the_path_comes_newest_first_and_its_items_without_repetition(state: RedisState) -> None:
     state.accept([make_event()], {VISITOR: seen("a", "b", "a")})
-    assert visitor_state(state, "shop_a", VISITOR, "home").recent_items == ("a", "b")
+    assert visitor_state(state, "shop_a", VISITOR, "home").recent.item_ids == ("a", "b")
     state.accept([make_event()], {VISITOR: seen("c", "b"), "another": seen("z")})
-    assert visitor_state(state, "shop_a", VISITOR, "home").recent_items == ("b", "c", "a")
-    assert visitor_state(state, "shop_b", VISITOR, "home").recent_items == ()
-    assert visitor_state(state, "shop_a", "", "home").recent_items == ()
+    assert visitor_state(state, "shop_a", VISITOR, "home").recent.item_ids == ("b", "c", "a")
+    assert visitor_state(state, "shop_b", VISITOR, "home").recent.item_ids == ()
+    assert visitor_state(state, "shop_a", "", "home").recent.item_ids == ()
 
 
 def test_steps_keep_their_kind_and_time(state: RedisState) -> None:
@@ -161,7 +162,7 @@ def test_steps_keep_their_kind_and_time(state: RedisState) -> None:
         PathStep("pot é", PathKind.ORDER, 1_772_400_120),
     ]
     state.accept([make_event()], {VISITOR: Visit(steps)})
-    assert visitor_state(state, "shop_a", VISITOR, "home").recent == tuple(reversed(steps))
+    assert visitor_state(state, "shop_a", VISITOR, "home").recent.steps == tuple(reversed(steps))
 
 
 def test_an_item_counts_once_for_each_kind_and_day(state: RedisState) -> None:
@@ -169,7 +170,7 @@ def test_an_item_counts_once_for_each_kind_and_day(state: RedisState) -> None:
     reloads = [PathStep("mug", PathKind.VIEW, midnight + second) for second in (-9, 0, 5)]
     state.accept([make_event()], {VISITOR: Visit(reloads)})
     state.accept([make_event()], {VISITOR: Visit([PathStep("mug", PathKind.CART, midnight + 6)])})
-    known = visitor_state(state, "shop_a", VISITOR, "home").recent
+    known = visitor_state(state, "shop_a", VISITOR, "home").recent.steps
     assert [(step.kind, step.at_seconds - midnight) for step in known] == [
         (PathKind.CART, 6),
         (PathKind.VIEW, 5),
@@ -183,8 +184,36 @@ def test_a_path_that_an_earlier_release_kept_is_read(
     client.lpush(f"recent:shop_a:{VISITOR}", "a", "b")
     state.accept([make_event()], {VISITOR: seen("c")})
     known = visitor_state(state, "shop_a", VISITOR, "home")
-    assert known.recent_items == ("c", "b", "a")
-    assert known.recent[1:] == (PathStep("b", PathKind.VIEW, 0), PathStep("a", PathKind.VIEW, 0))
+    assert known.recent.item_ids == ("c", "b", "a")
+    assert known.recent.steps[1:] == (
+        PathStep("b", PathKind.VIEW, 0),
+        PathStep("a", PathKind.VIEW, 0),
+    )
+
+
+def test_visitors_asked_for_together_get_each_their_own(
+    state: RedisState, client: "redis.Redis"
+) -> None:
+    state.announce_catalogue("shop_a", 3)
+    state.announce_catalogue("shop_b", 5)
+    state.accept([make_event()], {"one": seen("a"), "two": Visit([], page_views=4)})
+    state.accept([make_event("shop_b")], {"one": seen("b")})
+    state.record_exposure(exposure(visitor="two"))
+    client.set("recent:shop_a:odd", "no list")
+    asked = [
+        WhoAsks("shop_a", "one", "home"),
+        WhoAsks("shop_b"),
+        WhoAsks("shop_a", "odd", "home"),
+        WhoAsks("shop_a", "two", "home"),
+        WhoAsks("shop_b", "one", "home"),
+    ]
+    one, nobody, odd, two, elsewhere = state.visitor_states(asked)
+    assert isinstance(odd, UnavailableError), "what one key holds is nobody else's fault"
+    assert (one.recent.item_ids, one.exposed, one.catalogue_revision) == (("a",), False, 3)
+    assert nobody == VisitorState(catalogue_revision=5)
+    assert (two.recent.item_ids, two.exposed, two.page_views) == ((), True, 4)
+    assert (elsewhere.recent.item_ids, elsewhere.catalogue_revision) == (("b",), 5)
+    assert state.visitor_states([]) == []
 
 
 def test_the_newest_steps_are_kept_for_thirty_days(
@@ -194,7 +223,7 @@ def test_the_newest_steps_are_kept_for_thirty_days(
         items = [f"item-{number}" for number in range(start, start + 8)]
         state.accept([make_event()], {VISITOR: seen(*items)})
     expected = tuple(f"item-{number}" for number in range(79, 15, -1))
-    assert visitor_state(state, "shop_a", VISITOR, "home").recent_items == expected
+    assert visitor_state(state, "shop_a", VISITOR, "home").recent.item_ids == expected
     days = client.ttl(f"recent:shop_a:{VISITOR}") / 86_400
     assert days == pytest.approx(30, abs=0.01)
 
@@ -307,7 +336,7 @@ def test_settings_are_looked_at_again_after_a_lost_connection(
     for _ in range(2):
         with pytest.raises(UnavailableError, match="appendfsync"):
             state.accept([make_event()], {})
-    assert visitor_state(state, "shop_a", VISITOR, "home").recent_items == ()
+    assert visitor_state(state, "shop_a", VISITOR, "home").recent.item_ids == ()
     assert state.pending() == 1
 
 
@@ -316,7 +345,7 @@ def test_a_full_server_refuses_but_can_be_emptied(state: RedisState, client: "re
     client.config_set("maxmemory", "1mb")
     with pytest.raises(UnavailableError, match="maxmemory"):
         state.accept([make_event()], {VISITOR: seen("b")})
-    assert visitor_state(state, "shop_a", VISITOR, "home").recent_items == ("a",)
+    assert visitor_state(state, "shop_a", VISITOR, "home").recent.item_ids == ("a",)
     entries = state.read(0, 10_000)
     assert len(entries) == state.pending()
     state.trim(entries[-1].position)

@@ -209,7 +209,7 @@ def test_the_server_s_return_is_noticed(server: OwnServer, spooling: SpoolingSta
     spooling.look()
     spooling.bring_back()
     state = visitor_state(spooling, "shop_a", event.visitor, "home")
-    assert state.recent_items == ("item-1",), "the path of the outage is known"
+    assert state.recent.item_ids == ("item-1",), "the path of the outage is known"
 
 
 def test_exposures_are_kept_once_a_visitor_while_the_server_is_away(
@@ -236,7 +236,7 @@ def test_a_server_without_memory_refuses_and_the_spool_takes(
         other.config_set("maxmemory", 1)
         refused = accept(spooling, make_event())
         assert spooling.pending() == 1
-        assert visitor_state(spooling, "shop_a", VISITOR, "home").recent_items, "reads go on"
+        assert visitor_state(spooling, "shop_a", VISITOR, "home").recent.item_ids, "reads go on"
         spooling.look()
         assert spooling.full_share == 1.0
         assert spooling.bring_back() == 0

@@ -15,7 +15,7 @@ import ibis
 import numpy as np
 import pytest
 import sqlalchemy as sa
-import uuid6
+import uuid_utils
 
 from planted import BEGAN_AT, GROUPS, Line, catalogue_item, two_groups
 from recommender import tables
@@ -306,7 +306,7 @@ def test_what_was_learned_serves(shop, database, event_log, artifacts, state):
             models=models,
             now=NOW,
             monotonic=time.monotonic,
-            new_id=lambda: str(uuid6.uuid7()),
+            new_id=lambda: str(uuid_utils.uuid7()),
             budget_ms=10_000,
         )
         assert (answer.arm, answer.slate.fallback) == ("treatment", "")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-import uuid6
+import uuid_utils
 
 from drill.case import Drill, Outcome, case
 from drill.journal import Journal
@@ -24,7 +24,7 @@ Event = dict[str, Any]
 
 
 def one_event(**fields: object) -> Event:
-    return {"event_id": str(uuid6.uuid7()), "type": "page_view", **fields}
+    return {"event_id": str(uuid_utils.uuid7()), "type": "page_view", **fields}
 
 
 def path_of(shop: DrillShop) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
-import uuid6
+import uuid_utils
 
 from drill.journal import Journal
 from drill.shops import DrillShop
@@ -79,7 +79,7 @@ def make_events(draw: random.Random, shop: DrillShop, count: int) -> list[dict[s
     visitor = f"visitor-{draw.randrange(500)}"
     return [
         {
-            "event_id": str(uuid6.uuid7()),
+            "event_id": str(uuid_utils.uuid7()),
             "type": "view_item" if shop.item_ids else "page_view",
             "visitor_id": visitor,
             "items": [{"item_id": draw.choice(shop.item_ids)}] if shop.item_ids else [],

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uuid6
+import uuid_utils
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -46,7 +46,7 @@ def make_event(shop_id: str) -> Event:
     now = dt.datetime.now(dt.UTC)
     return Event(
         shop_id=shop_id,
-        event_id=str(uuid6.uuid7()),
+        event_id=str(uuid_utils.uuid7()),
         type=EventType.PAGE_VIEW,
         visitor="ab" * 16,
         occurred_at=now,

@@ -1,10 +1,11 @@
 import datetime as dt
+from dataclasses import replace
 
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.catalog.packing import fragment, pack, packed_fragments, unpack
+from recommender.catalog.packing import fragment, pack, packed_fragments, packed_title, unpack
 from recommender.records import Item
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -39,3 +40,9 @@ def test_the_fragment_lies_ready(item: Item) -> None:
     (packed,) = packed_fragments([pack(item)])
     assert packed == fragment(item)
     assert orjson.loads(packed + b"}")["title"] == item.title
+
+
+@given(ITEMS, st.text('",:\\ titleur{}[]', max_size=20))
+def test_the_title_lies_ready_whatever_it_holds(item: Item, title: str) -> None:
+    packed = pack(replace(item, title=title))
+    assert orjson.loads(b'"%b"' % packed_title(packed)) == title

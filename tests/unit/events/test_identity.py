@@ -3,7 +3,7 @@
 import datetime as dt
 import uuid
 
-import uuid6
+import uuid_utils
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,7 +58,7 @@ def test_an_implausible_id_falls_to_the_day_of_receipt() -> None:
         derived_event_id(received_at + dt.timedelta(days=1), "x"),
     ):
         assert partition_day(event_id, received_at) == dt.date(2026, 3, 2)
-    assert partition_day(str(uuid6.uuid7()), dt.datetime.now(dt.UTC)) is not None
+    assert partition_day(str(uuid_utils.uuid7()), dt.datetime.now(dt.UTC)) is not None
 
 
 @given(st.binary(min_size=32, max_size=32), st.text(min_size=1, max_size=50))

@@ -1,7 +1,8 @@
 import datetime as dt
 
 from recommender.events.visits import visits_of
-from recommender.ports import PathKind, PathStep, Visit
+from recommender.paths import PathKind, PathStep
+from recommender.ports import Visit
 from recommender.records import Event, EventItem, EventType, Source
 
 AT = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)

@@ -10,7 +10,8 @@ from planted import BEGAN_AT, catalogue_item
 from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.errors import UnavailableError
 from recommender.events.identity import derived_event_id, pseudonym
-from recommender.ports import PathKind, PathStep, VisitorState, WhoAsks
+from recommender.paths import PathKind, PathStep, path_of
+from recommender.ports import VisitorState, WhoAsks
 from recommender.records import Event, Item, Placement, Shop
 from recommender.serving.models import LoadedModels
 from recommender.serving.recommend import SlateAnswer, SlateRequest, recommend
@@ -42,7 +43,7 @@ class RememberingHotState:
             (event.visitor, event.placement) == (visitor, placement) for event in self.exposures
         )
         return VisitorState(
-            recent=tuple(
+            recent=path_of(
                 PathStep(item_id, PathKind.VIEW, PATH_ENDED_SECONDS - 60 * steps)
                 for steps, item_id in enumerate(self.recent.get(visitor, ()))
             ),

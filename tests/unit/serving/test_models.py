@@ -230,5 +230,5 @@ def test_the_watching_thread_survives_a_fault(store, trained, models, monkeypatc
 
 def test_a_request_names_what_is_in_hand():
     request = SlateRequest("cart", item_id="x", cart=("y", "z"))
-    assert request.in_hand == ("x", "y", "z")
+    assert request.in_hand == ("y", "z", "x")
     assert SlateRequest("home").in_hand == ()

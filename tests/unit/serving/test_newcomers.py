@@ -11,7 +11,7 @@ from recommender.records import Item
 from recommender.serving import columns
 from recommender.serving import newcomers as newcomers_module
 from recommender.serving.columns import Vocabulary
-from recommender.serving.newcomers import SHRINKAGE, Newcomers
+from recommender.serving.newcomers import SHRINKAGE, Newcomers, let_speak
 from recommender.training.content import CONTENT, content_arrays
 from recommender.training.source import Query, TrainingSet
 
@@ -47,6 +47,16 @@ def scores(newcomers: Newcomers, query: Query, given: dict[int, float]) -> dict[
     items = np.array(list(given), np.int32)
     estimates = newcomers.score(query, items, np.array(list(given.values()), np.float32))
     return {item.item_id: float(one) for item, one in zip(newcomers.items, estimates, strict=True)}
+
+
+def spoken(newcomers: Newcomers, query: Query, item_ids: list[str]) -> tuple[Query, dict[int, str]]:
+    """Return a query with stand-ins, and for each the item it speaks for."""
+    known, resembled = newcomers.speaking
+    ids = [item.item_id for item in newcomers.items]
+    places = [ids.index(one) if one in ids else -1 for one in item_ids]
+    stood, (rows, origins) = let_speak(query.arrays, known, np.array(places, np.int32), resembled)
+    told = [item_ids[origin] for origin in origins.tolist()]
+    return Query(*stood), dict(zip(rows.tolist(), told, strict=True))
 
 
 def test_known_items_are_no_newcomers() -> None:
@@ -98,7 +108,7 @@ def test_what_may_not_be_shown_scores_nothing_but_is_still_known() -> None:
     newcomers = opened().with_changes([replace(MUG, available=False), HOSE])
     assert scores(newcomers, Query.of([0]), {1: 1.0})["n-mug"] == 0
     assert newcomers.resemblance(Query.of([0]))[0] == 0
-    query, _ = newcomers.with_stand_ins(Query.of([-1]), ["n-mug"])
+    query, _ = spoken(newcomers, Query.of([-1]), ["n-mug"])
     assert len(query.items)
 
 
@@ -136,7 +146,7 @@ def test_the_reason_is_the_item_that_it_resembles_most() -> None:
 
 def test_known_items_speak_for_a_newcomer() -> None:
     newcomers = opened().with_changes([MUG])
-    query, spoken_for = newcomers.with_stand_ins(Query.of([3, -1]), ["b0", "n-mug"])
+    query, spoken_for = spoken(newcomers, Query.of([3, -1]), ["b0", "n-mug"])
     assert query.items[0] == 3
     assert {0, 1, 2} <= set(query.items[1:].tolist())
     assert query.weights[1:].sum() == pytest.approx(1)
@@ -147,14 +157,14 @@ def test_known_items_speak_for_a_newcomer() -> None:
 
 def test_items_that_were_met_speak_for_one_that_was_not() -> None:
     newcomers = opened("a1", "a2", "b0")
-    query, spoken_for = newcomers.with_stand_ins(Query.of([0]), ["a0"])
+    query, spoken_for = spoken(newcomers, Query.of([0]), ["a0"])
     assert set(query.items.tolist()) >= {1, 2}
     assert 0 not in query.items
     assert spoken_for == dict.fromkeys(query.items.tolist(), "a0")
 
 
 def test_nobody_speaks_for_an_item_that_nobody_knows() -> None:
-    query, spoken_for = opened().with_stand_ins(Query.of([-1, 0]), ["who", "a0"])
+    query, spoken_for = spoken(opened(), Query.of([-1, 0]), ["who", "a0"])
     assert query.items.tolist() == [0]
     assert query.places.tolist() == [1]
     assert not spoken_for
@@ -162,7 +172,9 @@ def test_nobody_speaks_for_an_item_that_nobody_knows() -> None:
 
 def test_a_path_of_met_items_stays_as_it_is() -> None:
     query = Query.of([0, 4])
-    assert opened().with_stand_ins(query, ["a0", "b1"]) == (query, {})
+    same, spoken_for = spoken(opened(), query, ["a0", "b1"])
+    assert [*map(list, same.arrays)] == [*map(list, query.arrays)]
+    assert not spoken_for
 
 
 def test_newcomers_resemble_only_items_that_were_met() -> None:
