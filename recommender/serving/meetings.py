@@ -91,7 +91,8 @@ def _steps(text: Any, lengths: Any, in_cart: int) -> Any:
         spans[at, 0], spans[at, 1] = begin, begin + lengths[at]
         begin += lengths[at]
     n = own
-    while start < len(text):
+    # What is not as we keep it must not lead beyond the arrays.
+    while start < len(text) and n < most:
         start = _step(text, start, n, spans, kinds, at_seconds)
         if n == own > in_cart and _is_same(text, spans, own - 1, own):
             own = n = own - 1
@@ -118,6 +119,8 @@ def _step(text: Any, start: int, n: int, spans: Any, kinds: Any, at_seconds: Any
         at += 1
         while at < len(text) and _ZERO <= text[at] <= _NINE:
             at_seconds[n] = at_seconds[n] * 10 + text[at] - _ZERO
+            at += 1
+        while at < len(text) and text[at]:
             at += 1
         at += 1
     return at + 1
