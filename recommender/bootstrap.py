@@ -36,6 +36,8 @@ class Services:
         secret: The service's own secret, 32 bytes; session cookies and the shops' signing
             secrets are derived from it.
         now: Clock of the process, returns an aware UTC instant.
+        patience_seconds: How long a request waits for a shop's catalogue and model when they are
+            read for the first time; None until they are there.
     """
 
     settings: Settings
@@ -47,6 +49,7 @@ class Services:
     artifacts: ArtifactStore
     secret: bytes
     now: Callable[[], dt.datetime]
+    patience_seconds: float | None = None
 
     @cached_property
     def event_log(self) -> "DeltaEventLog":
@@ -74,16 +77,19 @@ class Services:
 
         def warm_up_shop(shop_id: str, model: Model) -> None:
             shop = self.shops.by_id(shop_id)
-            warm_up(shop, model, self.catalogues.get(shop_id), now=self.now())
+            warm_up(shop, model, self.catalogues.load(shop_id), now=self.now())
             gc.freeze()  # as at the start, see `wsgi`
 
-        return LoadedModels(
+        models = LoadedModels(
             self.artifacts,
             catalogues=self.catalogues,
             limit_bytes=self.settings.model_memory_mb << 20,
             warm_up=warm_up_shop,
             look_ahead=lambda model: model.look_ahead(self.now()),
+            patience_seconds=self.patience_seconds,
         )
+        self.catalogues.prepare = models.align
+        return models
 
 
 def utc_now() -> dt.datetime:
@@ -96,6 +102,7 @@ def bootstrap(
     *,
     now: Callable[[], dt.datetime] = utc_now,
     shops_by_request: bool = False,
+    patience_seconds: float | None = None,
 ) -> Services:
     """Build the services that `settings` name. Opens nothing that a command may not need.
 
@@ -103,6 +110,7 @@ def bootstrap(
         settings: What to build.
         now: Clock of the process.
         shops_by_request: As for `open_database`: set in web workers.
+        patience_seconds: See `Services`.
     """
     arm_crash_point(settings.crash_at, settings.home)
     database = open_database(settings.database_url, shops_by_request=shops_by_request)
@@ -118,8 +126,9 @@ def bootstrap(
         state=state,
         limits=RateLimits(state.add_counts, secret=secret, now=now),
         shops=ShopDirectory(database),
-        catalogues=CatalogueCache(database),
+        catalogues=CatalogueCache(database, patience_seconds=patience_seconds),
         artifacts=ArtifactStore(settings.home / "artifacts"),
         secret=secret,
         now=now,
+        patience_seconds=patience_seconds,
     )

@@ -14,6 +14,8 @@ from recommender.upkeep import start_upkeep
 from recommender.web.app import create_app
 
 WARM_UP_SECONDS = 5.0
+PATIENCE_SECONDS = 1.0
+"""All who ask this worker meanwhile wait too; a small shop takes a hundredth of it."""
 
 
 def warm_up(services: Services) -> None:
@@ -25,7 +27,7 @@ def warm_up(services: Services) -> None:
                 return
             model = services.models.get(shop.shop_id)
             if model is not None:
-                catalogue = services.catalogues.get(shop.shop_id)
+                catalogue = services.catalogues.load(shop.shop_id)
                 warm_up_model(shop, model, catalogue, now=services.now())
             if services.models.make_room():
                 return
@@ -35,7 +37,9 @@ def warm_up(services: Services) -> None:
 
 
 configure_logging(service="web")
-_services = bootstrap(Settings.from_environ(), shops_by_request=True)
+_services = bootstrap(
+    Settings.from_environ(), shops_by_request=True, patience_seconds=PATIENCE_SECONDS
+)
 app = create_app(_services)
 start_upkeep(_services)
 warm_up(_services)

@@ -67,6 +67,7 @@ class Model:
                 f"Artifact {artifact.artifact_id} lacks {error}", code="damaged-artifact"
             ) from error
         self._view: CatalogueView | None = None
+        self._coming: tuple[CatalogueView, Newcomers] | None = None
         self._discounts: dict[float, NDArray[np.float32]] = {}
         self._newcomers = (Newcomers(self.sources[CONTENT.name], self.vocabulary), -1)
 
@@ -107,23 +108,35 @@ class Model:
         """Return the catalogue aligned to the vocabulary; quick unless the catalogue changed."""
         view = self._view
         if view is None or view.catalogue.revision != catalogue.revision:
-            view = CatalogueView(self.vocabulary, catalogue, view)
+            coming, self._coming = self._coming, None
+            if coming is not None and coming[0].catalogue.revision == catalogue.revision:
+                view, newcomers = coming
+                self._newcomers = (newcomers, catalogue.revision)
+            else:
+                view = CatalogueView(self.vocabulary, catalogue, view)
             self._view = view
         return view
 
+    def align(self, catalogue: CatalogueSnapshot) -> None:
+        """Make what requests will need of a catalogue that they do not see yet."""
+        view = CatalogueView(self.vocabulary, catalogue, self._view)
+        newcomers, _ = self._newcomers_of(view)
+        self._coming = (view, newcomers)
+
     def newcomers(self, view: CatalogueView) -> Newcomers:
         """Return the items of a view that arrived after the training."""
+        self._newcomers = self._newcomers_of(view)
+        return self._newcomers[0]
+
+    def _newcomers_of(self, view: CatalogueView) -> tuple[Newcomers, int]:
         known, revision = self._newcomers
         catalogue = view.catalogue
-        if revision < catalogue.revision:
-            # At first only the ids are gone through: reading every item takes a second of the
-            # interpreter from the requests beside it.
-            changed = (
-                self._strangers(catalogue) if revision < 0 else catalogue.changed_since(revision)
-            )
-            known = known.with_changes(changed)
-            self._newcomers = (known, catalogue.revision)
-        return known
+        if revision >= catalogue.revision:
+            return known, revision
+        # At first only the ids are gone through: reading every item takes a second of the
+        # interpreter from the requests beside it.
+        changed = self._strangers(catalogue) if revision < 0 else catalogue.changed_since(revision)
+        return known.with_changes(changed), catalogue.revision
 
     def _strangers(self, catalogue: CatalogueSnapshot) -> Iterator[Item]:
         found = map(catalogue.get, self.vocabulary.lacking(catalogue))

@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.errors import InconsistentError, NotFoundError
 from recommender.serving.boards import BOARDS
 from recommender.serving.model import Model
@@ -30,8 +31,6 @@ __all__ = ["HeldCatalogues", "LoadedModels", "Model", "NoCatalogues"]
 
 POLL_SECONDS = 1.0
 LIMIT_BYTES = 2 << 30
-PATIENCE_SECONDS = 0.02
-"""How long a request waits while another one takes up the same shop."""
 
 
 class HeldCatalogues(Protocol):
@@ -68,6 +67,9 @@ def _stay_as_it_is(model: Model) -> None:
 class LoadedModels:
     """Published models by shop; starts its thread at first use, anew in every forked process.
 
+    A shop's first model is read by a thread of its own, as all who wait behind a request would
+    wait for it too.
+
     Args:
         store: Where trainings publish.
         catalogues: Counted with the models, and let go with them.
@@ -76,6 +78,8 @@ class LoadedModels:
         warm_up: Told of each new model before it is swapped in.
         look_ahead: Told of each model at each look, to make what its next requests need.
         poll_seconds: Pause between two looks at the pointers.
+        patience_seconds: So long the request that asks for a shop first waits for its model;
+            None waits until it is there.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class LoadedModels:
         warm_up: Callable[[str, Model], None] = _stay_cold,
         look_ahead: Callable[[Model], None] = _stay_as_it_is,
         poll_seconds: float = POLL_SECONDS,
+        patience_seconds: float | None = None,
     ) -> None:
         self._store = store
         self._catalogues = catalogues or NoCatalogues()
@@ -94,6 +99,7 @@ class LoadedModels:
         self._warm_up = warm_up
         self._look_ahead = look_ahead
         self._poll_seconds = poll_seconds
+        self._patience_seconds = patience_seconds
         self._start_over()
         _start_over_after_fork(self)
 
@@ -103,20 +109,23 @@ class LoadedModels:
         self._used_at: dict[str, float] = {}
         self._refused: set[str] = set()
         self._lock = threading.Lock()
-        self._taking_up: dict[str, threading.Lock] = {}
+        self._taking_up: dict[str, threading.Thread] = {}
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
 
     def get(self, shop_id: str) -> Model | None:
-        """Return a shop's model, None when nothing was published; only the first call reads.
-
-        While another thread takes up the shop, the answer is None after a short wait.
-        """
+        """Return a shop's model; None when nothing was published, or it is not read yet."""
         self._used_at[shop_id] = time.monotonic()
         try:
             return self._models[shop_id]
         except KeyError:
-            return self._take_up(shop_id)
+            return self._await(shop_id)
+
+    def align(self, shop_id: str, catalogue: CatalogueSnapshot) -> None:
+        """Have a shop's model make what requests will need of a coming catalogue."""
+        model = self._models.get(shop_id)
+        if model is not None:
+            model.align(catalogue)
 
     def refresh(self) -> None:
         """Look at the pointers of all shops in use once, and swap in what is new."""
@@ -158,22 +167,28 @@ class LoadedModels:
         if self._thread is not None:
             self._thread.join()
 
-    def _take_up(self, shop_id: str) -> Model | None:
+    def _await(self, shop_id: str) -> Model | None:
         with self._lock:
             self._ensure_thread()
-            taking_up = self._taking_up.setdefault(shop_id, threading.Lock())
-        # A request that cannot have the model in time is answered without it.
-        if not taking_up.acquire(timeout=PATIENCE_SECONDS):
-            return self._models.get(shop_id)
+            taking_up = self._taking_up.get(shop_id)
+            if asks_first := taking_up is None:
+                taking_up = threading.Thread(target=self._take_up, args=(shop_id,), daemon=True)
+                self._taking_up[shop_id] = taking_up
+                taking_up.start()
+        if asks_first or self._patience_seconds is None:
+            taking_up.join(self._patience_seconds)
+        return self._models.get(shop_id)
+
+    def _take_up(self, shop_id: str) -> None:
         try:
-            if shop_id in self._models:
-                return self._models[shop_id]
-            model = self._newest(shop_id, None)
-            self._models[shop_id] = model
+            self._models[shop_id] = self._newest(shop_id, None)
+        except Exception:
+            # The next request tries again.
+            FAILED_OPEN_TOTAL.labels(part="artifact").inc()
+            get_logger().exception("model-not-taken-up", shop_id=shop_id)
         finally:
-            taking_up.release()
+            self._taking_up.pop(shop_id, None)
         self.make_room()
-        return model
 
     def _held(self) -> dict[str, tuple[int, float]]:
         held = dict(self._catalogues.held())
@@ -185,7 +200,7 @@ class LoadedModels:
         return held
 
     def _let_go(self, shop_id: str) -> None:
-        for known in (self._models, self._used_at, self._taking_up):
+        for known in (self._models, self._used_at):
             known.pop(shop_id, None)
         self._catalogues.forget(shop_id)
         MODEL_EVICTIONS_TOTAL.inc()

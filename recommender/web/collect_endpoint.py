@@ -208,7 +208,8 @@ def _item_test(services: "Services", shop_id: str) -> Callable[[str], bool]:
         (known,) = services.state.visitor_states([WhoAsks(shop_id)])
         announced = known.catalogue_revision if isinstance(known, VisitorState) else 0
         catalogue = services.catalogues.get(shop_id, announced)
-        return item_id in catalogue
+        # A whole feed is being read: then nobody can say no yet.
+        return item_id in catalogue or catalogue.revision < announced
 
     return knows_item
 

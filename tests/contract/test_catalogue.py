@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from recommender import tables
-from recommender.catalog.cache import HEAL_SECONDS, POLL_SECONDS, CatalogueCache
+from recommender.catalog.cache import FEW_ITEMS, HEAL_SECONDS, POLL_SECONDS, CatalogueCache
+from recommender.catalog.snapshot import CatalogueSnapshot
 from recommender.catalog.update import put_items
 from recommender.errors import InvalidInputError, NotFoundError, UnavailableError
 from recommender.records import Item, Shop
@@ -235,3 +236,71 @@ def test_a_broken_database_keeps_the_last_snapshot(
 
 def test_an_unknown_shop_has_an_empty_catalogue(database: sa.Engine) -> None:
     assert len(CatalogueCache(database).get("nobody")) == 0
+
+
+class Preparation:
+    """What a catalogue read beside the requests is held back for."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+        self.may_end = threading.Event()
+
+    def __call__(self, shop_id: str, catalogue: CatalogueSnapshot) -> None:
+        self.told.append(len(catalogue))
+        assert self.may_end.wait(60)
+
+
+def feed(shop: Shop) -> list[Item]:
+    return [item(shop, f"feed-{number}") for number in range(FEW_ITEMS + 1)]
+
+
+def wait_for_items(cache: CatalogueCache, shop: Shop, number: int) -> None:
+    pause = threading.Event()
+    while len(cache.get(shop.shop_id)) != number:
+        pause.wait(0.001)
+
+
+def test_a_feed_is_shown_when_it_is_prepared_and_nobody_waits_for_it(
+    database: sa.Engine, shop: Shop, announcements: Announcements
+) -> None:
+    cache = CatalogueCache(database, monotonic=Clock(), patience_seconds=60)
+    put(database, announcements, item(shop, "a"))
+    assert len(cache.get(shop.shop_id)) == 1, "a small shop is there at once"
+    cache.prepare = preparation = Preparation()
+    revision = put(database, announcements, *feed(shop))
+    assert len(cache.get(shop.shop_id, revision)) == 1
+    assert len(cache.get(shop.shop_id, revision)) == 1
+    preparation.may_end.set()
+    wait_for_items(cache, shop, FEW_ITEMS + 2)
+    assert preparation.told == [FEW_ITEMS + 2]
+    # A few items are quicker read than handed over.
+    revision = put(database, announcements, item(shop, "b"))
+    assert len(cache.get(shop.shop_id, revision)) == FEW_ITEMS + 3
+    assert preparation.told == [FEW_ITEMS + 2]
+
+
+def test_only_the_first_requests_wait_for_a_first_catalogue(
+    database: sa.Engine, shop: Shop, announcements: Announcements
+) -> None:
+    clock = Clock()
+    cache = CatalogueCache(database, monotonic=clock, patience_seconds=0.001)
+    cache.prepare = preparation = Preparation()
+    put(database, announcements, *feed(shop))
+    assert len(cache.get(shop.shop_id)) == 0
+    clock.seconds += 60
+    assert len(cache.get(shop.shop_id)) == 0
+    preparation.may_end.set()
+    assert len(cache.load(shop.shop_id)) == FEW_ITEMS + 1
+
+
+def test_a_catalogue_that_cannot_be_prepared_is_shown_all_the_same(
+    database: sa.Engine, shop: Shop, announcements: Announcements
+) -> None:
+    cache = CatalogueCache(database, monotonic=Clock(), patience_seconds=60)
+
+    def fail(shop_id: str, catalogue: CatalogueSnapshot) -> None:
+        raise ValueError
+
+    cache.prepare = fail
+    put(database, announcements, *feed(shop))
+    assert len(cache.get(shop.shop_id)) == FEW_ITEMS + 1

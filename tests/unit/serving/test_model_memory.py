@@ -120,7 +120,7 @@ def test_a_view_of_the_catalogue_counts_as_private(models, front):
 
 def test_requests_for_one_shop_do_not_wait_for_another_one(many, monkeypatch):
     """While one shop is read, others are answered, and its own requests get none in time."""
-    models = LoadedModels(many, poll_seconds=3_600)
+    models = LoadedModels(many, poll_seconds=3_600, patience_seconds=60)
     reading, go_on = threading.Event(), threading.Event()
     load = many.load
 

@@ -232,3 +232,39 @@ def test_a_request_names_what_is_in_hand():
     request = SlateRequest("cart", item_id="x", cart=("y", "z"))
     assert request.in_hand == ("y", "z", "x")
     assert SlateRequest("home").in_hand == ()
+
+
+def test_what_a_coming_catalogue_asks_for_is_made_before_it_is_seen(models, front):
+    front.ask()
+    model, before = models.get("shop"), front.catalogue
+    seen = model.view(before)
+    front.stock(catalogue_item("brand-new"))
+    models.align("shop", front.catalogue)
+    assert model.view(before) is seen
+    assert not len(model.newcomers(seen)), "requests do not know the item yet"
+    coming, newcomers = model._coming
+    view = model.view(front.catalogue)
+    assert view is coming
+    assert model.newcomers(view) is newcomers
+    assert [item.item_id for item in newcomers.items] == ["brand-new"]
+
+
+def test_a_request_waits_for_a_first_model_no_longer_than_it_may(store):
+    models = LoadedModels(store, poll_seconds=3_600, patience_seconds=0)
+    answers = [models.get("shop")]
+    while answers[-1] is None:
+        answers.append(models.get("shop"))
+    assert answers[-1].artifact_id == store.current("shop")
+    models.close()
+
+
+def test_a_first_model_that_could_not_be_read_is_tried_again(store, models, monkeypatch):
+    def fail(_shop_id: str) -> str:
+        raise OSError("the disk is away")
+
+    before = refusals()
+    monkeypatch.setattr(store, "current", fail)
+    assert models.get("shop") is None
+    assert refusals() == before + 1
+    monkeypatch.undo()
+    assert models.get("shop").artifact_id == store.current("shop")
