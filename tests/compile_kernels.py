@@ -12,7 +12,7 @@ from pathlib import Path
 
 import recommender
 from planted import interactions_of, two_groups
-from recommender.config import COMPILED_READY, compiled_folder
+from recommender.config import compiled_folder
 from recommender.serving.compile_ahead import compile_ahead
 from recommender.training.evaluation import cut_at
 from recommender.training.fitting import TEST_SHARE, before, evaluate, learn_newest
