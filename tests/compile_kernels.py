@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -9,11 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numba
-
 import recommender
 from planted import interactions_of, two_groups
-from recommender.config import COMPILED_READY, compiled_folder
+from recommender.config import compiled_folder
 from recommender.serving.compile_ahead import compile_ahead
 from recommender.training.evaluation import cut_at
 from recommender.training.fitting import TEST_SHARE, before, evaluate, learn_newest
@@ -84,14 +83,16 @@ def _state(sources: Path) -> str:
         for path in sorted(sources.rglob("*.py"))
         for status in [path.stat()]
     ]
-    told = repr((sys.version, numba.__version__, stamps))
+    told = repr((sys.version, importlib.metadata.version("numba"), stamps))
     return "state-" + hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def main() -> None:
     _, _, folder = compiled_ahead()
-    if not (compiled_folder() / COMPILED_READY).exists():
-        shutil.copytree(folder, compiled_folder(), dirs_exist_ok=True)
+    for made in folder.iterdir():
+        # Checkouts with the same kernels share the folder, with a part for each.
+        if made.is_dir() and not (compiled_folder() / made.name).exists():
+            shutil.copytree(made, compiled_folder() / made.name)
     compile_ahead()
     # So many that settings are tried side by side, by kernels of their own.
     training_set = TrainingSet(interactions_of(two_groups(200)))

@@ -33,6 +33,13 @@ hypothesis.settings.load_profile("unhurried")
 expect.set_options(timeout=30_000)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the files of slow tests: begun last, one process would still have them alone."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[str]:
     """A Valkey of its own on a private socket."""
