@@ -106,8 +106,10 @@ class CatalogueCache:
 
     def _entry(self, shop_id: str) -> _Entry:
         now = self._monotonic()
-        with self._lock:
-            entry = self._entries.setdefault(shop_id, _Entry(now))
+        entry = self._entries.get(shop_id)
+        if entry is None:
+            with self._lock:
+                entry = self._entries.setdefault(shop_id, _Entry(now))
         entry.used_at_seconds = now
         return entry
 
