@@ -103,6 +103,15 @@ def test_an_acknowledged_event_is_in_the_stream(
     assert event.received_at == clock()
 
 
+def test_a_sender_finds_its_own_id_in_the_answer(caller: Caller, services: Services) -> None:
+    """Also where the event log names the event otherwise; sent again, it is the same event."""
+    search = {"event_id": "2", "type": "search", "search_term": "plate"}
+    answers = [caller.events(search).json["events"], caller.events(search).json["events"]]
+    assert [[one["event_id"], one["status"]] for (one,) in answers] == [["2", "accepted"]] * 2
+    assert {one["stored_id"] for (one,) in answers} == {one.event_id for one in stored(services)}
+    assert len({(one.event_id, one.day) for one in stored(services)}) == 1
+
+
 def test_the_visitors_path_is_known_to_the_next_request(
     caller: Caller, services: Services, clock: Clock
 ) -> None:
