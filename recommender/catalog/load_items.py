@@ -4,6 +4,7 @@ import datetime as dt
 import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from recommender import tables
 from recommender.catalog.items import parse_item
 from recommender.catalog.update import put_items
 from recommender.errors import InvalidInputError
-from recommender.events.history_files import read_table
+from recommender.events.history_files import read_rows
 from recommender.events.history_orders import HistoricItem
 from recommender.ports import HotState
 from recommender.records import Item, Rejection, Shop
@@ -46,12 +47,12 @@ def load_items(
         InvalidInputError: A file cannot be read, or no row is an item; nothing was stored.
         UnavailableError: The database does not answer; nothing was stored.
     """
-    rows = [row for path in paths for row in read_table(path).to_pylist()]
+    rows = [row for path in paths for row in read_rows(path)]
     return load_rows(rows, shop=shop, database=database, hot_state=hot_state, now=now)
 
 
 def load_rows(
-    rows: Sequence[Mapping[str, object]],
+    rows: Sequence[Mapping[str, object] | Rejection],
     *,
     shop: Shop,
     database: sa.Engine,
@@ -59,7 +60,10 @@ def load_rows(
     now: dt.datetime,
 ) -> dict[str, Any]:
     """Import items from rows of named fields; returns and raises as `load_items`."""
-    outcomes = [parse_item(row, shop, index) for index, row in enumerate(rows)]
+    outcomes = [
+        replace(row, index=index) if isinstance(row, Rejection) else parse_item(row, shop, index)
+        for index, row in enumerate(rows)
+    ]
     items = [outcome for outcome in outcomes if isinstance(outcome, Item)]
     rejections = [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
     if not items:

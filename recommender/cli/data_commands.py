@@ -14,7 +14,7 @@ from recommender.cli.common import emit, json_option, make_progress, make_servic
 from recommender.errors import InvalidInputError
 from recommender.events.history import is_order_lines
 from recommender.events.history_events import is_events
-from recommender.events.history_files import read_table
+from recommender.events.history_files import column_names
 from recommender.events.load_history import load_events, load_orders
 from recommender.records import Shop
 from recommender.shops.money import format_minor
@@ -100,7 +100,7 @@ def _load_events(
 
 
 def _kind_of(path: Path) -> str:
-    names = read_table(path).column_names
+    names = column_names(path)
     for kind, fits in (("orders", is_order_lines), ("events", is_events), ("items", is_items)):
         if fits(names):
             return kind

@@ -5,6 +5,7 @@ the file's own columns, those of CSV all as text. Knows nothing of what the colu
 """
 
 import codecs
+import contextlib
 import csv
 import gzip
 import hashlib
@@ -18,6 +19,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
 from recommender.errors import InvalidInputError
+from recommender.records import Rejection
 
 _TEXT_KINDS = {".csv", ".tsv", ".txt"}
 _LINES_KINDS = {".jsonl", ".ndjson", ".json"}
@@ -40,19 +42,14 @@ def read_table(path: Path) -> pa.Table:
     Raises:
         InvalidInputError: `unknown-file-kind`, or `unreadable-file` with the reason.
     """
-    kind = Path(path.name.removesuffix(".gz")).suffix.lower()
-    try:
+    kind = _kind(path)
+    with _told_as_unreadable(path):
         if kind == ".parquet":
             return pa_parquet.read_table(path)
         if kind in _LINES_KINDS:
-            return _table_of(list(read_json_lines(path)))
+            return _table_of(list(_objects(path)))
         if kind in _TEXT_KINDS:
             return _read_text(path)
-    except _BROKEN as error:
-        told = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InvalidInputError(
-            f"{path.name} cannot be read: {told.splitlines()[0]}", code="unreadable-file"
-        ) from error
     raise InvalidInputError(
         f"{path.name} is none of CSV, TSV, Parquet, JSON Lines (.csv .tsv .parquet .jsonl, "
         "also with .gz)",
@@ -60,33 +57,69 @@ def read_table(path: Path) -> pa.Table:
     )
 
 
-def read_json_lines(path: Path) -> Iterator[dict[str, object]]:
-    """Yield the objects of a JSON Lines file, gzipped or not.
+def _kind(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
+@contextlib.contextmanager
+def _told_as_unreadable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _BROKEN as error:
+        told = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InvalidInputError(
+            f"{path.name} cannot be read: {told.splitlines()[0]}", code="unreadable-file"
+        ) from error
+
+
+def read_json_lines(path: Path) -> Iterator[dict[str, object] | Rejection]:
+    """Yield the objects of a JSON Lines file, gzipped or not; a line that is none is a rejection.
 
     Not with Arrow, whose reader (26.0.1) ends the process at some lines that are no objects.
 
     Raises:
-        InvalidInputError: `unreadable-file`, naming the line.
         OSError: The file cannot be read; EOFError or zlib.error for broken gzip.
     """
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
+        lines = (numbered for numbered in enumerate(file, start=1) if numbered[1].strip())
+        for index, (number, line) in enumerate(lines):
             try:
                 row = orjson.loads(line.removeprefix(codecs.BOM_UTF8))
             except orjson.JSONDecodeError as error:
-                raise _bad_line(path, number, str(error)) from error
-            if not isinstance(row, dict):
-                raise _bad_line(path, number, "not an object")
-            yield row
+                yield Rejection(index, "malformed-json", f"line {number}: {error}")
+                continue
+            if isinstance(row, dict):
+                yield row
+            else:
+                yield Rejection(index, "wrong-type", f"line {number}: not an object")
 
 
-def _bad_line(path: Path, number: int, why: str) -> InvalidInputError:
-    return InvalidInputError(
-        f"{path.name} cannot be read: line {number}: {why}", code="unreadable-file"
+def read_rows(path: Path) -> list[dict[str, object] | Rejection]:
+    """Read one file row by row: a broken line of JSON costs no other; raises as `read_table`."""
+    if _kind(path) not in _LINES_KINDS:
+        rows: list[dict[str, object] | Rejection] = read_table(path).to_pylist()
+        return rows
+    with _told_as_unreadable(path):
+        return list(read_json_lines(path))
+
+
+def column_names(path: Path) -> list[str]:
+    """Return the names of a file's columns; raises as `read_table`."""
+    if _kind(path) not in _LINES_KINDS:
+        return list(read_table(path).column_names)
+    return list(
+        dict.fromkeys(name for row in read_rows(path) if isinstance(row, dict) for name in row)
     )
+
+
+def _objects(path: Path) -> Iterator[dict[str, object]]:
+    for row in read_json_lines(path):
+        if isinstance(row, Rejection):
+            raise InvalidInputError(
+                f"{path.name} cannot be read: {row.detail}", code="unreadable-file"
+            )
+        yield row
 
 
 def _table_of(rows: Sequence[dict[str, object]]) -> pa.Table:

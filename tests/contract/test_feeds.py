@@ -110,6 +110,25 @@ def test_each_bad_row_has_its_reason(report: Callable[[bytes], dict[str, Any]]) 
     assert told["examples"][0]["code"] == "bad-url"
 
 
+def test_a_broken_line_of_json_costs_no_other(
+    report: Callable[[bytes], dict[str, Any]], services: Services
+) -> None:
+    tea = JSON_LINES.replace(b"1", b"2").replace(b"Cup", b"Tea")
+    told = report(JSON_LINES + b'\n{bad\n["list"]\n' + tea)["report"]
+    assert titles(services) == ["Cup", "Tea"]
+    assert (told["rows_read"], told["accepted"]) == (4, 2)
+    assert [(one["row"], one["code"]) for one in told["examples"]] == [
+        (2, "malformed-json"),
+        (3, "wrong-type"),
+    ]
+    assert told["examples"][0]["detail"].startswith("line 3: ")
+
+
+def test_an_empty_line_is_no_row(report: Callable[[bytes], dict[str, Any]]) -> None:
+    told = report(CSV + b"\n\n")["report"]
+    assert (told["rows_read"], told["rejected"]) == (2, {})
+
+
 def test_a_feed_by_address_is_fetched_by_the_job(
     report: Callable[..., dict[str, Any]], services: Services
 ) -> None:
@@ -151,7 +170,7 @@ LAUGHS = b"<!DOCTYPE lolz [<!ENTITY a 'ha'>%s]><rss>&z;</rss>" % b"".join(
         (b"<rss><item>", "unreadable-file"),
         (b"<rss/>", "no-items"),
         (b"[{}]", "unreadable-file"),
-        (b"{]", "unreadable-file"),
+        (b"{]", "no-items"),
         (b"no,items,here\n1,2,3\n", "no-items"),
         (b"a,a\n1,2\n", "unreadable-file"),
         (b"\x1f\x8bbroken", "unreadable-file"),

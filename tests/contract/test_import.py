@@ -422,6 +422,11 @@ def test_the_command_finds_out_what_files_hold(tmp_path: Path, command: Any) -> 
     feed.write_text("id,title,link,price\n1,Mug,/mug,12.50\n")
     report = json.loads(command(str(feed)).stdout)
     assert (report["kind"], report["accepted"]) == ("items", 1)
+    lines = tmp_path / "feed.jsonl"
+    lines.write_text('{bad\n{"id": "1", "title": "Mug", "link": "/mug", "price": "12.50"}\n')
+    report = json.loads(command(str(feed), str(lines)).stdout)
+    assert (report["accepted"], report["rejected"]) == (2, {"malformed-json": 1})
+    assert report["examples"][0]["row"] == 2
 
 
 @pytest.mark.parametrize(
