@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from recommender import tables
-from recommender.catalog.items import parse_item
+from recommender.catalog.items import ignored_fields, parse_item
 from recommender.catalog.update import put_items
 from recommender.errors import InvalidInputError
 from recommender.events.history_files import read_rows
@@ -41,7 +41,7 @@ def load_items(
 
     Returns:
         `rows_read`, `accepted`, `rejected` (code → number), `examples` of rejections with the
-        row's number from 1, and the catalogue's `revision`.
+        row's number from 1, names of `ignored` fields, and the catalogue's `revision`.
 
     Raises:
         InvalidInputError: A file cannot be read, or no row is an item; nothing was stored.
@@ -80,6 +80,7 @@ def load_rows(
             {"row": rejection.index + 1, "code": rejection.code, "detail": rejection.detail}
             for rejection in rejections[:_MAX_EXAMPLES]
         ],
+        "ignored": ignored_fields(rows),
         "revision": revision,
     }
 

@@ -124,6 +124,8 @@ def _lines(report: Mapping[str, Any], currency: str) -> Iterator[str]:
         if isinstance(value, dict):
             yield f"{words}:"
             yield from (f"  {line}" for line in _lines(value, currency))
+        elif name == "ignored":
+            yield from [f"ignored fields: {', '.join(value)}"] * bool(value)
         elif isinstance(value, list):
             yield from (f"  row {one['row']}: {one['detail']} [{one['code']}]" for one in value)
         elif name.endswith("_minor"):

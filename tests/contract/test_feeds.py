@@ -102,6 +102,7 @@ def test_every_kind_of_feed_becomes_items(
 def test_each_bad_row_has_its_reason(report: Callable[[bytes], dict[str, Any]]) -> None:
     rows = b"".join(b"%d,Cup,javascript:x,3.00,\n" % number for number in range(30))
     told = report(CSV + rows + b"99,,/x,1,\n")["report"]
+    assert told["ignored"] == []
     assert told["rows_read"] == 33
     assert told["accepted"] == 2
     assert told["rejected"] == {"bad-url": 30, "missing-title": 1}
