@@ -127,8 +127,14 @@ def _lines(report: Mapping[str, Any], currency: str) -> Iterator[str]:
         elif name == "ignored":
             yield from [f"ignored fields: {', '.join(value)}"] * bool(value)
         elif isinstance(value, list):
-            yield from (f"  row {one['row']}: {one['detail']} [{one['code']}]" for one in value)
+            yield from map(_example, value)
         elif name.endswith("_minor"):
             yield f"{words.removesuffix(' minor')}: {format_minor(value, currency)} {currency}"
         else:
             yield f"{words}: {value:,}" if type(value) is int else f"{words}: {value}"
+
+
+def _example(one: Mapping[str, Any]) -> str:
+    place = f"{one['file']}, row {one['row']}" if "file" in one else f"row {one['row']}"
+    why = f": {one['detail']}" if "detail" in one else ""
+    return f"  {place}{why} [{one['code']}]"

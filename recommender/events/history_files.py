@@ -12,15 +12,18 @@ import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
 from recommender.errors import InvalidInputError
 from recommender.records import Rejection
 
+MAX_EXAMPLES = 20
 _TEXT_KINDS = {".csv", ".tsv", ".txt"}
 _LINES_KINDS = {".jsonl", ".ndjson", ".json"}
 _BROKEN = (
@@ -125,6 +128,30 @@ def _objects(path: Path) -> Iterator[dict[str, object]]:
 def _table_of(rows: Sequence[dict[str, object]]) -> pa.Table:
     names = dict.fromkeys(name for row in rows for name in row)
     return pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
+
+
+def faulty_rows(files: Sequence[tuple[str, Any]], reasons: Any) -> list[dict[str, object]]:
+    """Return the first rows that have a reason, `MAX_EXAMPLES` at most.
+
+    Args:
+        files: Name and table of each file.
+        reasons: Of all rows of all files in their order; empty for a row without fault.
+
+    Returns:
+        `file`, `row` in it from 1 (no header counts), `code`.
+    """
+    found: list[dict[str, object]] = []
+    start = 0
+    for name, table in files:
+        own = reasons.slice(start, table.num_rows)
+        rows = pc.indices_nonzero(pc.not_equal(own, "")).slice(0, MAX_EXAMPLES - len(found))
+        codes = own.take(rows).to_pylist()
+        found += [
+            {"file": name, "row": row + 1, "code": code}
+            for row, code in zip(rows.to_pylist(), codes, strict=True)
+        ]
+        start += table.num_rows
+    return found
 
 
 def file_sha256(path: Path) -> str:
