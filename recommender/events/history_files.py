@@ -90,7 +90,8 @@ def read_json_lines(path: Path) -> Iterator[dict[str, object] | Rejection]:
             try:
                 row = orjson.loads(line.removeprefix(codecs.BOM_UTF8))
             except orjson.JSONDecodeError as error:
-                yield Rejection(index, "malformed-json", f"line {number}: {error}")
+                why = f"line {number}, column {error.colno}: {error.msg}"
+                yield Rejection(index, "malformed-json", why)
                 continue
             if isinstance(row, dict):
                 yield row

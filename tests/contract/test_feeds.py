@@ -122,7 +122,7 @@ def test_a_broken_line_of_json_costs_no_other(
         (2, "malformed-json"),
         (3, "wrong-type"),
     ]
-    assert told["examples"][0]["detail"].startswith("line 3: ")
+    assert told["examples"][0]["detail"].startswith("line 3, column 2: ")
 
 
 def test_an_empty_line_is_no_row(report: Callable[[bytes], dict[str, Any]]) -> None:
