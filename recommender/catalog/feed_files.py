@@ -8,6 +8,7 @@ memory are used.
 
 import contextlib
 import csv
+import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -36,6 +37,15 @@ _PRODUCTS = {"item", "entry"}
 FeedRow = Mapping[str, object] | Rejection
 """Named fields; or why a row is not even those."""
 _XML_STARTS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<\x00", b"\xfe\xff\x00<")
+
+
+def read_packed_feed(packed: BinaryIO) -> list[FeedRow]:
+    """Return the rows of a feed, gzipped or not; raises as `unpack_feed` and `read_feed`."""
+    with tempfile.TemporaryDirectory(prefix="feed-") as folder:
+        plain = Path(folder) / "plain"
+        with plain.open("wb") as target:
+            unpack_feed(packed, target)
+        return read_feed(plain)
 
 
 def unpack_feed(packed: BinaryIO, target: BinaryIO) -> None:

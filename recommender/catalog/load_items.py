@@ -3,7 +3,7 @@
 import datetime as dt
 import string
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from recommender import tables
+from recommender.catalog.feed_files import FeedRow, read_packed_feed
 from recommender.catalog.items import ignored_fields, parse_item
 from recommender.catalog.update import put_items
 from recommender.errors import InvalidInputError
-from recommender.events.history_files import read_rows
+from recommender.events.history_files import read_table, told_as_unreadable
 from recommender.events.history_orders import HistoricItem
 from recommender.ports import HotState
 from recommender.records import Item, Rejection, Shop
@@ -37,7 +38,7 @@ def load_items(
     hot_state: HotState,
     now: dt.datetime,
 ) -> dict[str, Any]:
-    """Import items from feeds: CSV, TSV, JSON Lines or Parquet.
+    """Import items from feeds: what `POST /v1/feeds` takes, and Parquet.
 
     Returns:
         `rows_read`, `accepted`, `rejected` (code → number), `examples` of rejections with the
@@ -47,12 +48,23 @@ def load_items(
         InvalidInputError: A file cannot be read, or no row is an item; nothing was stored.
         UnavailableError: The database does not answer; nothing was stored.
     """
-    rows = [row for path in paths for row in read_rows(path)]
+    rows = [row for path in paths for row in _read(path)]
     return load_rows(rows, shop=shop, database=database, hot_state=hot_state, now=now)
 
 
+def _read(path: Path) -> list[FeedRow]:
+    if path.suffix.lower() == ".parquet":
+        rows: list[FeedRow] = read_table(path).to_pylist()
+        return rows
+    with told_as_unreadable(path), path.open("rb") as packed:
+        try:
+            return read_packed_feed(packed)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{path.name}: {error}", code=error.code) from error
+
+
 def load_rows(
-    rows: Sequence[Mapping[str, object] | Rejection],
+    rows: Sequence[FeedRow],
     *,
     shop: Shop,
     database: sa.Engine,

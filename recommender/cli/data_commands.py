@@ -34,6 +34,8 @@ Report = dict[str, Any]
 def import_file(files: tuple[Path, ...], shop_id: str, kind: str | None, as_json: bool) -> None:
     """Import orders, a catalogue or events from CSV, TSV, Parquet or JSON Lines files.
 
+    A catalogue may also be a merchant feed in XML.
+
     Files given together are one export: an order that is in two of them counts once. Importing
     the same files again changes nothing; an import that was interrupted is finished by repeating
     it.
@@ -100,6 +102,8 @@ def _load_events(
 
 
 def _kind_of(path: Path) -> str:
+    if path.name.lower().removesuffix(".gz").endswith(".xml"):
+        return "items"  # a merchant's feed
     names = column_names(path)
     for kind, fits in (("orders", is_order_lines), ("events", is_events), ("items", is_items)):
         if fits(names):

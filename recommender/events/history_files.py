@@ -46,14 +46,18 @@ def read_table(path: Path) -> pa.Table:
         InvalidInputError: `unknown-file-kind`, or `unreadable-file` with the reason.
     """
     kind = _kind(path)
-    with _told_as_unreadable(path):
+    with told_as_unreadable(path):
         if kind == ".parquet":
             return pa_parquet.read_table(path)
         if kind in _LINES_KINDS:
             return _table_of(list(_objects(path)))
         if kind in _TEXT_KINDS:
             return _read_text(path)
-    raise InvalidInputError(
+    raise _unknown_kind(path)
+
+
+def _unknown_kind(path: Path) -> InvalidInputError:
+    return InvalidInputError(
         f"{path.name} is none of CSV, TSV, Parquet, JSON Lines (.csv .tsv .parquet .jsonl, "
         "also with .gz)",
         code="unknown-file-kind",
@@ -65,7 +69,8 @@ def _kind(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _told_as_unreadable(path: Path) -> Iterator[None]:
+def told_as_unreadable(path: Path) -> Iterator[None]:
+    """Turn what readers raise at a broken file into `unreadable-file`, in one line."""
     try:
         yield
     except _BROKEN as error:
@@ -99,22 +104,19 @@ def read_json_lines(path: Path) -> Iterator[dict[str, object] | Rejection]:
                 yield Rejection(index, "wrong-type", f"line {number}: not an object")
 
 
-def read_rows(path: Path) -> list[dict[str, object] | Rejection]:
-    """Read one file row by row: a broken line of JSON costs no other; raises as `read_table`."""
-    if _kind(path) not in _LINES_KINDS:
-        rows: list[dict[str, object] | Rejection] = read_table(path).to_pylist()
-        return rows
-    with _told_as_unreadable(path):
-        return list(read_json_lines(path))
-
-
 def column_names(path: Path) -> list[str]:
     """Return the names of a file's columns; raises as `read_table`."""
-    if _kind(path) not in _LINES_KINDS:
-        return list(read_table(path).column_names)
-    return list(
-        dict.fromkeys(name for row in read_rows(path) if isinstance(row, dict) for name in row)
-    )
+    kind = _kind(path)
+    with told_as_unreadable(path):
+        if kind == ".parquet":
+            return list(pa_parquet.read_schema(path).names)
+        if kind in _LINES_KINDS:
+            rows = (row for row in read_json_lines(path) if isinstance(row, dict))
+            return list(dict.fromkeys(name for row in rows for name in row))
+        if kind in _TEXT_KINDS:
+            # The names that tell a kind of file are ASCII.
+            return _columns(path, _first_line(path).decode("utf-8-sig", "replace"))[1]
+    raise _unknown_kind(path)
 
 
 def _objects(path: Path) -> Iterator[dict[str, object]]:
@@ -177,9 +179,7 @@ def file_set_sha256(kind: str, paths: Sequence[Path]) -> str:
 
 
 def _read_text(path: Path) -> pa.Table:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as file:
-        header = file.readline()
+    header = _first_line(path)
     for encoding in _ENCODINGS:
         try:
             return _read_csv(path, header.decode(encoding).lstrip("\ufeff"), encoding)
@@ -189,7 +189,14 @@ def _read_text(path: Path) -> pa.Table:
     raise AssertionError("the last encoding returns or raises")
 
 
-def _read_csv(path: Path, header: str, encoding: str) -> pa.Table:
+def _first_line(path: Path) -> bytes:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        return file.readline()
+
+
+def _columns(path: Path, header: str) -> tuple[str, list[str]]:
+    """Return the delimiter of a file with this first line, and the names in it."""
     delimiter = max("\t;,", key=header.count)
     names = next(csv.reader([header], delimiter=delimiter), [])
     if not names or len(set(names)) < len(names):
@@ -197,6 +204,11 @@ def _read_csv(path: Path, header: str, encoding: str) -> pa.Table:
             f"{path.name} does not begin with a line of distinct column names",
             code="unreadable-file",
         )
+    return delimiter, names
+
+
+def _read_csv(path: Path, header: str, encoding: str) -> pa.Table:
+    delimiter, names = _columns(path, header)
     return pa_csv.read_csv(
         path,
         read_options=pa_csv.ReadOptions(encoding=encoding),

@@ -425,11 +425,21 @@ def test_the_command_finds_out_what_files_hold(tmp_path: Path, command: Any) -> 
     feed.write_text("id,title,link,price\n1,Mug,/mug,12.50\n")
     report = json.loads(command(str(feed)).stdout)
     assert (report["kind"], report["accepted"]) == ("items", 1)
+    xml = tmp_path / "feed.xml"
+    xml.write_text(
+        "<rss><item><id>1</id><title>M</title><link>/m</link><price>1</price></item></rss>"
+    )
+    report = json.loads(command(str(xml)).stdout)
+    assert (report["kind"], report["accepted"]) == ("items", 1)
+    feed.write_text("id,title,link,price\n1,Mug,/mug,12.50\n2,Tea\n")
     lines = tmp_path / "feed.jsonl"
     lines.write_text('{bad\n{"id": "1", "title": "Mug", "link": "/mug", "price": "12.50"}\n')
     report = json.loads(command(str(feed), str(lines)).stdout)
-    assert (report["accepted"], report["rejected"]) == (2, {"malformed-json": 1})
-    assert report["examples"][0]["row"] == 2
+    assert report["accepted"] == 2
+    assert [(one["row"], one["code"]) for one in report["examples"]] == [
+        (2, "missing-url"),
+        (3, "malformed-json"),
+    ]
 
 
 @pytest.mark.parametrize(
