@@ -8,6 +8,7 @@ memory are used.
 
 import contextlib
 import csv
+import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from defusedxml.ElementTree import iterparse
 
 from recommender.errors import InvalidInputError
 from recommender.events.history_files import read_json_lines
+from recommender.records import Rejection
 
 MAX_BYTES = 256 << 20
 """Of an unpacked feed."""
@@ -32,7 +34,18 @@ _CHUNK = 1 << 16
 _MAX_HEADER = 1 << 16
 _ENCODINGS = ("utf-8-sig", "latin-1")
 _PRODUCTS = {"item", "entry"}
+FeedRow = Mapping[str, object] | Rejection
+"""Named fields; or why a row is not even those."""
 _XML_STARTS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<\x00", b"\xfe\xff\x00<")
+
+
+def read_packed_feed(packed: BinaryIO) -> list[FeedRow]:
+    """Return the rows of a feed, gzipped or not; raises as `unpack_feed` and `read_feed`."""
+    with tempfile.TemporaryDirectory(prefix="feed-") as folder:
+        plain = Path(folder) / "plain"
+        with plain.open("wb") as target:
+            unpack_feed(packed, target)
+        return read_feed(plain)
 
 
 def unpack_feed(packed: BinaryIO, target: BinaryIO) -> None:
@@ -89,7 +102,7 @@ def _inflated(packed: BinaryIO) -> Iterator[tuple[bytes, int]]:
             rest = unpacker.unconsumed_tail
 
 
-def read_feed(path: Path) -> list[Mapping[str, object]]:
+def read_feed(path: Path) -> list[FeedRow]:
     """Return the rows of an unpacked feed.
 
     Raises:
@@ -125,15 +138,16 @@ def _csv_rows(path: Path, encoding: str) -> Iterator[Mapping[str, object]]:
                     code="unreadable-file",
                 )
             for cells in csv.reader(file, delimiter=delimiter):
-                yield dict(zip(names, cells, strict=False))
+                if cells:  # an empty line is no row
+                    yield dict(zip(names, cells, strict=False))
         except csv.Error as error:
             raise InvalidInputError(
                 f"The feed cannot be read: {error}", code="unreadable-file"
             ) from error
 
 
-def _limited(rows: Iterator[Mapping[str, object]]) -> list[Mapping[str, object]]:
-    kept: list[Mapping[str, object]] = []
+def _limited(rows: Iterator[FeedRow]) -> list[FeedRow]:
+    kept: list[FeedRow] = []
     for row in rows:
         kept.append(row)
         if len(kept) > MAX_ROWS:

@@ -8,7 +8,6 @@ import datetime as dt
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import sqlalchemy as sa
@@ -188,19 +187,16 @@ def _load(
     now: dt.datetime,
 ) -> dict[str, Any]:
     # Web workers only take feeds, and save the libraries that read them.
-    from recommender.catalog.feed_files import read_feed, unpack_feed
+    from recommender.catalog.feed_files import read_packed_feed
     from recommender.catalog.load_items import load_rows
 
-    with tempfile.TemporaryDirectory(prefix="feed-") as folder:
-        packed, plain = Path(folder) / "packed", Path(folder) / "plain"
-        with packed.open("w+b") as source, plain.open("wb") as target:
-            if taken.body is None:
-                fetch(taken.url, source)
-            else:
-                source.write(taken.body)
-            source.seek(0)
-            unpack_feed(source, target)
-        rows = read_feed(plain)
+    with tempfile.TemporaryFile() as packed:
+        if taken.body is None:
+            fetch(taken.url, packed)
+        else:
+            packed.write(taken.body)
+        packed.seek(0)
+        rows = read_packed_feed(packed)
     return load_rows(rows, shop=shop, database=database, hot_state=hot_state, now=now)
 
 

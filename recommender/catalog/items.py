@@ -5,7 +5,7 @@ them ("g:image link") is accepted. Must not know where the mapping came from.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from recommender import tables
@@ -14,6 +14,29 @@ from recommender.records import Item, Rejection, Shop
 from recommender.shops.money import MINOR_LIMIT, parse_minor
 
 STOCK_LIMIT = 10**12
+MAX_IGNORED = 50
+_MAX_NAME = 60
+
+# Every name that is read, by our own; of several in one mapping the first counts.
+_NAMES = {
+    "item_id": ("item_id", "id"),
+    "title": ("title", "name"),
+    "url": ("url", "link"),
+    "image_url": ("image_url", "image_link", "image"),
+    "currency": ("currency",),
+    "price_minor": ("price_minor",),
+    "price": ("price",),
+    "sale_price": ("sale_price",),
+    "sale_price_effective_date": ("sale_price_effective_date",),
+    "category": ("category", "product_type"),
+    "brand": ("brand",),
+    "group_id": ("group_id", "item_group_id"),
+    "available": ("available", "availability"),
+    "cost_minor": ("cost_minor",),
+    "cost": ("cost", "cost_of_goods_sold"),
+    "stock": ("stock", "quantity"),
+}
+_READ = {name for names in _NAMES.values() for name in names}
 
 # What shoppers can order, by schema.org's and Merchant Center's words without case and signs.
 _AVAILABLE = {"instock", "limitedavailability", "onlineonly", "preorder", "presale", "backorder"}
@@ -31,7 +54,7 @@ def parse_item(raw: object, shop: Shop, index: int) -> Item | Rejection:
         raw: Mapping of field name to value. Needed are an id (`item_id`, `id`), a title
             (`title`, `name`), an address (`url`, `link`) and a price (`price_minor` as whole
             minor units, or `price` as "12.00", "12.00 EUR" or a number). Known besides:
-            `image_url`/`image_link`, `sale_price`, `availability`/`available`,
+            `image_url`/`image_link`/`image`, `sale_price`, `availability`/`available`,
             `category`/`product_type`, `brand`, `group_id`/`item_group_id`, `cost_minor` or
             `cost`/`cost_of_goods_sold` (as the price), `stock`/`quantity` (a whole number; an
             oversold item's negative one counts as 0).
@@ -44,15 +67,15 @@ def parse_item(raw: object, shop: Shop, index: int) -> Item | Rejection:
     try:
         return Item(
             shop_id=shop.shop_id,
-            item_id=_required(fields, "item_id", "id"),
-            title=_required(fields, "title", "name"),
-            url=_url(fields, "url", "link", required=True),
-            image_url=_url(fields, "image_url", "image_link", required=False),
+            item_id=_required(fields, "item_id"),
+            title=_required(fields, "title"),
+            url=_url(fields, "url", required=True),
+            image_url=_url(fields, "image_url", required=False),
             price_minor=_price_minor(fields, shop.currency),
             currency=shop.currency,
-            category=_text(fields, "category", "product_type"),
+            category=_text(fields, "category"),
             brand=_text(fields, "brand"),
-            group_id=_text(fields, "group_id", "item_group_id"),
+            group_id=_text(fields, "group_id"),
             available=_available(fields),
             cost_minor=_cost_minor(fields, shop.currency),
             stock=_stock(fields),
@@ -61,44 +84,52 @@ def parse_item(raw: object, shop: Shop, index: int) -> Item | Rejection:
         return Rejection(index, error.code, str(error))
 
 
+def ignored_fields(rows: Iterable[object]) -> list[str]:
+    """Return the names that `parse_item` did not read in these rows, `MAX_IGNORED` at most."""
+    told = dict.fromkeys(name for row in rows if isinstance(row, Mapping) for name in row)
+    ignored = [name for name in map(str, told) if name and _field_name(name) not in _READ]
+    return [name[:_MAX_NAME] for name in ignored[:MAX_IGNORED]]
+
+
 def _field_name(name: object) -> str:
     return str(name).strip().lower().removeprefix("g:").replace(" ", "_")
 
 
-def _first(fields: Mapping[str, object], *names: str) -> object:
-    return next((fields[name] for name in names if fields.get(name) not in (None, "")), None)
+def _first(fields: Mapping[str, object], name: str) -> object:
+    told = (fields.get(alias) for alias in _NAMES[name])
+    return next((value for value in told if value not in (None, "")), None)
 
 
-def _text(fields: Mapping[str, object], *names: str) -> str:
-    value = _first(fields, *names)
+def _text(fields: Mapping[str, object], name: str) -> str:
+    value = _first(fields, name)
     if value is None:
         return ""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
-        raise InvalidInputError(f"{names[0]} must be text", code="wrong-type")
+        raise InvalidInputError(f"{name} must be text", code="wrong-type")
     text = " ".join(value.split())
     if _UNSAFE.search(text):
-        raise InvalidInputError(f"{names[0]} contains control characters", code="bad-text")
-    limit = tables.items.c[names[0]].type.length  # type: ignore[attr-defined]
+        raise InvalidInputError(f"{name} contains control characters", code="bad-text")
+    limit = tables.items.c[name].type.length  # type: ignore[attr-defined]
     if len(text) > limit:
-        raise InvalidInputError(f"{names[0]} is longer than {limit} characters", code="too-long")
+        raise InvalidInputError(f"{name} is longer than {limit} characters", code="too-long")
     return text
 
 
-def _required(fields: Mapping[str, object], *names: str) -> str:
-    text = _text(fields, *names)
+def _required(fields: Mapping[str, object], name: str) -> str:
+    text = _text(fields, name)
     if not text:
-        code = "missing-id" if names[0] == "item_id" else f"missing-{names[0]}"
-        raise InvalidInputError(f"{' or '.join(names)} is missing", code=code)
+        code = "missing-id" if name == "item_id" else f"missing-{name}"
+        raise InvalidInputError(f"{' or '.join(_NAMES[name])} is missing", code=code)
     return text
 
 
-def _url(fields: Mapping[str, object], *names: str, required: bool) -> str:
-    url = _required(fields, *names) if required else _text(fields, *names)
+def _url(fields: Mapping[str, object], name: str, *, required: bool) -> str:
+    url = _required(fields, name) if required else _text(fields, name)
     if url and not _is_web_address(url):
         raise InvalidInputError(
-            f"{names[0]} must start with https://, http:// or one slash", code="bad-url"
+            f"{name} must start with https://, http:// or one slash", code="bad-url"
         )
     return url
 
@@ -133,7 +164,7 @@ def _price_minor(fields: Mapping[str, object], currency: str) -> int:
 
 def _cost_minor(fields: Mapping[str, object], currency: str) -> int | None:
     minor = _whole(_first(fields, "cost_minor"))
-    major = _first(fields, "cost", "cost_of_goods_sold")
+    major = _first(fields, "cost")
     if minor is None and major is None:
         return None
     cost = _amount(_major_amount(major, currency, "cost") if minor is None else minor, "cost")
@@ -143,7 +174,7 @@ def _cost_minor(fields: Mapping[str, object], currency: str) -> int | None:
 
 
 def _stock(fields: Mapping[str, object]) -> int | None:
-    stock = _whole(_first(fields, "stock", "quantity"))
+    stock = _whole(_first(fields, "stock"))
     if isinstance(stock, float) and stock.is_integer():
         stock = int(stock)  # a column with gaps comes as fractions
     if stock is None:
@@ -170,8 +201,10 @@ def _amount(minor: object, name: str) -> int:
 
 def _shelf_price(fields: Mapping[str, object]) -> object:
     # A sale with an effective date may not have begun, or be over: then the price stands.
-    names = ("price",) if fields.get("sale_price_effective_date") else ("sale_price", "price")
-    price = _first(fields, *names)
+    sale_price = None
+    if not fields.get("sale_price_effective_date"):
+        sale_price = _first(fields, "sale_price")
+    price = _first(fields, "price") if sale_price is None else sale_price
     if price is None:
         raise InvalidInputError("price or price_minor is missing", code="missing-price")
     return price
@@ -194,7 +227,7 @@ def _major_amount(amount: object, currency: str, name: str) -> int:
 
 
 def _available(fields: Mapping[str, object]) -> bool:
-    value = _first(fields, "available", "availability")
+    value = _first(fields, "available")
     if value is None or isinstance(value, bool):
         return value is not False
     word = re.sub(r"[^a-z]", "", str(value).rsplit("/", 1)[-1].lower())

@@ -3,17 +3,19 @@
 import datetime as dt
 import string
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from recommender import tables
-from recommender.catalog.items import parse_item
+from recommender.catalog.feed_files import FeedRow, read_packed_feed
+from recommender.catalog.items import ignored_fields, parse_item
 from recommender.catalog.update import put_items
 from recommender.errors import InvalidInputError
-from recommender.events.history_files import read_table
+from recommender.events.history_files import read_table, told_as_unreadable
 from recommender.events.history_orders import HistoricItem
 from recommender.ports import HotState
 from recommender.records import Item, Rejection, Shop
@@ -36,22 +38,33 @@ def load_items(
     hot_state: HotState,
     now: dt.datetime,
 ) -> dict[str, Any]:
-    """Import items from feeds: CSV, TSV, JSON Lines or Parquet.
+    """Import items from feeds: what `POST /v1/feeds` takes, and Parquet.
 
     Returns:
         `rows_read`, `accepted`, `rejected` (code → number), `examples` of rejections with the
-        row's number from 1, and the catalogue's `revision`.
+        row's number from 1, names of `ignored` fields, and the catalogue's `revision`.
 
     Raises:
         InvalidInputError: A file cannot be read, or no row is an item; nothing was stored.
         UnavailableError: The database does not answer; nothing was stored.
     """
-    rows = [row for path in paths for row in read_table(path).to_pylist()]
+    rows = [row for path in paths for row in _read(path)]
     return load_rows(rows, shop=shop, database=database, hot_state=hot_state, now=now)
 
 
+def _read(path: Path) -> list[FeedRow]:
+    if path.suffix.lower() == ".parquet":
+        rows: list[FeedRow] = read_table(path).to_pylist()
+        return rows
+    with told_as_unreadable(path), path.open("rb") as packed:
+        try:
+            return read_packed_feed(packed)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{path.name}: {error}", code=error.code) from error
+
+
 def load_rows(
-    rows: Sequence[Mapping[str, object]],
+    rows: Sequence[FeedRow],
     *,
     shop: Shop,
     database: sa.Engine,
@@ -59,7 +72,10 @@ def load_rows(
     now: dt.datetime,
 ) -> dict[str, Any]:
     """Import items from rows of named fields; returns and raises as `load_items`."""
-    outcomes = [parse_item(row, shop, index) for index, row in enumerate(rows)]
+    outcomes = [
+        replace(row, index=index) if isinstance(row, Rejection) else parse_item(row, shop, index)
+        for index, row in enumerate(rows)
+    ]
     items = [outcome for outcome in outcomes if isinstance(outcome, Item)]
     rejections = [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
     if not items:
@@ -76,6 +92,7 @@ def load_rows(
             {"row": rejection.index + 1, "code": rejection.code, "detail": rejection.detail}
             for rejection in rejections[:_MAX_EXAMPLES]
         ],
+        "ignored": ignored_fields(rows),
         "revision": revision,
     }
 

@@ -14,7 +14,7 @@ from recommender.cli.common import emit, json_option, make_progress, make_servic
 from recommender.errors import InvalidInputError
 from recommender.events.history import is_order_lines
 from recommender.events.history_events import is_events
-from recommender.events.history_files import read_table
+from recommender.events.history_files import column_names
 from recommender.events.load_history import load_events, load_orders
 from recommender.records import Shop
 from recommender.shops.money import format_minor
@@ -33,6 +33,8 @@ Report = dict[str, Any]
 @json_option
 def import_file(files: tuple[Path, ...], shop_id: str, kind: str | None, as_json: bool) -> None:
     """Import orders, a catalogue or events from CSV, TSV, Parquet or JSON Lines files.
+
+    A catalogue may also be a merchant feed in XML.
 
     Files given together are one export: an order that is in two of them counts once. Importing
     the same files again changes nothing; an import that was interrupted is finished by repeating
@@ -100,7 +102,9 @@ def _load_events(
 
 
 def _kind_of(path: Path) -> str:
-    names = read_table(path).column_names
+    if path.name.lower().removesuffix(".gz").endswith(".xml"):
+        return "items"  # a merchant's feed
+    names = column_names(path)
     for kind, fits in (("orders", is_order_lines), ("events", is_events), ("items", is_items)):
         if fits(names):
             return kind
@@ -124,9 +128,17 @@ def _lines(report: Mapping[str, Any], currency: str) -> Iterator[str]:
         if isinstance(value, dict):
             yield f"{words}:"
             yield from (f"  {line}" for line in _lines(value, currency))
+        elif name == "ignored":
+            yield from [f"ignored fields: {', '.join(value)}"] * bool(value)
         elif isinstance(value, list):
-            yield from (f"  row {one['row']}: {one['detail']} [{one['code']}]" for one in value)
+            yield from map(_example, value)
         elif name.endswith("_minor"):
             yield f"{words.removesuffix(' minor')}: {format_minor(value, currency)} {currency}"
         else:
             yield f"{words}: {value:,}" if type(value) is int else f"{words}: {value}"
+
+
+def _example(one: Mapping[str, Any]) -> str:
+    place = f"{one['file']}, row {one['row']}" if "file" in one else f"row {one['row']}"
+    why = f": {one['detail']}" if "detail" in one else ""
+    return f"  {place}{why} [{one['code']}]"

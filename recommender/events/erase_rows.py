@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from recommender import tables
-from recommender.events.subjects import Subject
+from recommender.events.subjects import Subject, names_any
 
 # What links an order to the browser or person that placed it.
 _LINKS = {"visitor": "", "cart_key": "", "checkout_key": "", "email_key": ""}
@@ -28,6 +28,8 @@ def erase_rows(connection: sa.Connection, subject: Subject, until: dt.datetime) 
         owned = (table.c.shop_id == shop_id, table.c.visitor.in_(hashes))
         told = sa.or_(table.c.placed_at <= until, table.c.received_at <= until)
         connection.execute(table.update().where(*owned, told).values(**_LINKS))
+        theirs = (table.c.shop_id == shop_id, names_any(table.c.marks, hashes))
+        connection.execute(table.update().where(*theirs, told).values(email_key=""))
         _blank(connection, table, table.c.marks, shop_id, hashes)
     persons = _erase_merges(connection, subject, until)
     erase_payloads(connection, shop_id, hashes)
@@ -67,9 +69,8 @@ def _blank(
             text = text.replace(one, "")
         return text if isinstance(stored, str) else json.loads(text)
 
-    text = sa.cast(column, sa.Text)
-    named = sa.or_(*[text.contains(one, autoescape=True) for one in hashes])
-    _rewrite(connection, table, column, sa.and_(table.c.shop_id == shop_id, named), without)
+    wanted = sa.and_(table.c.shop_id == shop_id, names_any(column, hashes))
+    _rewrite(connection, table, column, wanted, without)
 
 
 def _erase_conflicts(connection: sa.Connection, subject: Subject) -> None:

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from recommender import tables
 from recommender.errors import UnavailableError
-from recommender.events.subjects import Subject
+from recommender.events.subjects import Subject, names_any
 from recommender.ports import EventLog, StreamEntry
+from recommender.records import EventType
 
 _PAGE_ENTRIES = 500
 
@@ -53,6 +54,7 @@ def export_visitor(
         UnavailableError: A store does not answer; an export is whole or it is none.
     """
     shop_id, own = subject.shop.shop_id, subject.alone
+    rows = _rows(database, subject)
     return {
         "shop_id": shop_id,
         "visitors": list(own),
@@ -60,15 +62,22 @@ def export_visitor(
         "exported_at": now,
         "hot_state": {one: dict(hot_state.held(shop_id, one)) for one in own},
         "waiting": _waiting(stream, shop_id, own),
-        "events": _logged(event_log, shop_id, own),
-        **_rows(database, subject),
+        "events": _logged(event_log, shop_id, own, [row["order_id"] for row in rows["orders"]]),
+        **rows,
         "model_past": {one: list(pasts.past(shop_id, one)) for one in own},
     }
 
 
-def _logged(event_log: EventLog, shop_id: str, visitors: Sequence[str]) -> list[dict[str, Any]]:
+def _logged(
+    event_log: EventLog, shop_id: str, visitors: Sequence[str], order_ids: Sequence[str]
+) -> list[dict[str, Any]]:
     events = event_log.events(shop_id)
-    own = events.filter(events.visitor.isin(list(visitors))).order_by("occurred_at", "event_id")
+    is_theirs = events.visitor.isin(list(visitors))
+    if order_ids:
+        # What was bought stands in the order's event, also of an order without a browser.
+        is_order = events.type == EventType.ORDER.value
+        is_theirs |= is_order & events.order_id.isin(list(order_ids))
+    own = events.filter(is_theirs).order_by("occurred_at", "event_id")
     rows: list[dict[str, Any]] = own.to_pyarrow().to_pylist()
     return rows
 
@@ -90,15 +99,14 @@ def _waiting(stream: Waiting, shop_id: str, visitors: Sequence[str]) -> list[dic
 def _rows(database: sa.Engine, subject: Subject) -> dict[str, Any]:
     own, shop_id = subject.alone, subject.shop.shop_id
     facts, merges, rejections = tables.order_facts.c, tables.merges.c, tables.rejections.c
-    named = sa.or_(*[rejections.payload.contains(one, autoescape=True) for one in own])
     queries = {
-        "orders": sa.select(*tables.order_facts.c).where(
-            facts.shop_id == shop_id, facts.visitor.in_(own)
-        ),
+        "orders": sa.select(*facts).where(facts.shop_id == shop_id, _is_order_of(own, shop_id)),
         "logins": sa.select(*tables.merges.c).where(
             merges.shop_id == shop_id, sa.or_(merges.visitor.in_(own), merges.person.in_(own))
         ),
-        "rejections": sa.select(*tables.rejections.c).where(rejections.shop_id == shop_id, named),
+        "rejections": sa.select(*rejections).where(
+            rejections.shop_id == shop_id, names_any(rejections.payload, own)
+        ),
         "order_conflicts": sa.select(*tables.order_conflicts.c).where(
             tables.order_conflicts.c.shop_id == shop_id
         ),
@@ -115,6 +123,14 @@ def _rows(database: sa.Engine, subject: Subject) -> dict[str, Any]:
         ) from error
     told = [row | {"body": json.loads(row["body"])} for row in found["order_conflicts"]]
     return found | {"order_conflicts": [row for row in told if _is_named(row["body"], subject)]}
+
+
+def _is_order_of(own: Sequence[str], shop_id: str) -> "sa.ColumnElement[bool]":
+    """Match orders of a browser, or that name the customer, and what was told of them later."""
+    facts = tables.order_facts.c
+    is_named = sa.or_(facts.visitor.in_(own), names_any(facts.marks, own))
+    order_ids = sa.select(facts.order_id).where(facts.shop_id == shop_id, is_named)
+    return sa.or_(is_named, sa.and_(facts.visitor == "", facts.order_id.in_(order_ids)))
 
 
 def _plain(row: sa.Row[Any]) -> dict[str, Any]:

@@ -126,6 +126,11 @@ def count_fates(lines: Lines) -> dict[str, dict[str, int]]:
     return counts
 
 
+def reasons_of_rejected(lines: Lines) -> Any:
+    """Return each line's reason if it was rejected, empty for the others."""
+    return pc.if_else(pc.equal(lines["fate"], Fate.REJECTED.value), lines["reason"], "")
+
+
 def count_repeated(lines: Lines) -> int:
     """Count kept lines that repeat an earlier line of their order exactly."""
     kept = lines.filter(pc.equal(lines["fate"], Fate.KEPT.value))

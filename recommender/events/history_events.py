@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from recommender.errors import InvalidInputError
 from recommender.events.columns import EVENT_SCHEMA, ITEM, UTC_TIME
+from recommender.events.history_files import faulty_rows
 from recommender.events.history_log import event_rows, pseudonyms
 from recommender.events.history_orders import with_body_hashes
 from recommender.events.history_times import to_utc
@@ -45,12 +46,14 @@ class PastEvents:
             from there.
         accepted: Number of rows by type.
         rejected: Number of rows by reason; with `accepted` they add up to all rows.
+        examples: The first rejected rows, see `history_files.faulty_rows`.
     """
 
     events: Any
     facts: Any
     accepted: dict[str, int]
     rejected: dict[str, int]
+    examples: list[dict[str, object]]
 
     @property
     def rows_read(self) -> int:
@@ -82,6 +85,7 @@ def read_events(files: Sequence[tuple[str, Any]], shop: Shop) -> PastEvents:
         facts=_facts(good.filter(is_fact), shop),
         accepted=_counts(good["type"]),
         rejected=_counts(rows.filter(pc.invert(is_good))["reason"]),
+        examples=faulty_rows(files, rows["reason"]),
     )
 
 

@@ -5,20 +5,25 @@ the file's own columns, those of CSV all as text. Knows nothing of what the colu
 """
 
 import codecs
+import contextlib
 import csv
 import gzip
 import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
 from recommender.errors import InvalidInputError
+from recommender.records import Rejection
 
+MAX_EXAMPLES = 20
 _TEXT_KINDS = {".csv", ".tsv", ".txt"}
 _LINES_KINDS = {".jsonl", ".ndjson", ".json"}
 _BROKEN = (
@@ -40,58 +45,116 @@ def read_table(path: Path) -> pa.Table:
     Raises:
         InvalidInputError: `unknown-file-kind`, or `unreadable-file` with the reason.
     """
-    kind = Path(path.name.removesuffix(".gz")).suffix.lower()
-    try:
+    kind = _kind(path)
+    with told_as_unreadable(path):
         if kind == ".parquet":
             return pa_parquet.read_table(path)
         if kind in _LINES_KINDS:
-            return _table_of(list(read_json_lines(path)))
+            return _table_of(list(_objects(path)))
         if kind in _TEXT_KINDS:
             return _read_text(path)
-    except _BROKEN as error:
-        told = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InvalidInputError(
-            f"{path.name} cannot be read: {told.splitlines()[0]}", code="unreadable-file"
-        ) from error
-    raise InvalidInputError(
+    raise _unknown_kind(path)
+
+
+def _unknown_kind(path: Path) -> InvalidInputError:
+    return InvalidInputError(
         f"{path.name} is none of CSV, TSV, Parquet, JSON Lines (.csv .tsv .parquet .jsonl, "
         "also with .gz)",
         code="unknown-file-kind",
     )
 
 
-def read_json_lines(path: Path) -> Iterator[dict[str, object]]:
-    """Yield the objects of a JSON Lines file, gzipped or not.
+def _kind(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
+@contextlib.contextmanager
+def told_as_unreadable(path: Path) -> Iterator[None]:
+    """Turn what readers raise at a broken file into `unreadable-file`, in one line."""
+    try:
+        yield
+    except _BROKEN as error:
+        told = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InvalidInputError(
+            f"{path.name} cannot be read: {told.splitlines()[0]}", code="unreadable-file"
+        ) from error
+
+
+def read_json_lines(path: Path) -> Iterator[dict[str, object] | Rejection]:
+    """Yield the objects of a JSON Lines file, gzipped or not; a line that is none is a rejection.
 
     Not with Arrow, whose reader (26.0.1) ends the process at some lines that are no objects.
 
     Raises:
-        InvalidInputError: `unreadable-file`, naming the line.
         OSError: The file cannot be read; EOFError or zlib.error for broken gzip.
     """
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
+        lines = (numbered for numbered in enumerate(file, start=1) if numbered[1].strip())
+        for index, (number, line) in enumerate(lines):
             try:
                 row = orjson.loads(line.removeprefix(codecs.BOM_UTF8))
             except orjson.JSONDecodeError as error:
-                raise _bad_line(path, number, str(error)) from error
-            if not isinstance(row, dict):
-                raise _bad_line(path, number, "not an object")
-            yield row
+                why = f"line {number}, column {error.colno}: {error.msg}"
+                yield Rejection(index, "malformed-json", why)
+                continue
+            if isinstance(row, dict):
+                yield row
+            else:
+                yield Rejection(index, "wrong-type", f"line {number}: not an object")
 
 
-def _bad_line(path: Path, number: int, why: str) -> InvalidInputError:
-    return InvalidInputError(
-        f"{path.name} cannot be read: line {number}: {why}", code="unreadable-file"
-    )
+def column_names(path: Path) -> list[str]:
+    """Return the names of a file's columns; raises as `read_table`."""
+    kind = _kind(path)
+    with told_as_unreadable(path):
+        if kind == ".parquet":
+            return list(pa_parquet.read_schema(path).names)
+        if kind in _LINES_KINDS:
+            rows = (row for row in read_json_lines(path) if isinstance(row, dict))
+            return list(dict.fromkeys(name for row in rows for name in row))
+        if kind in _TEXT_KINDS:
+            # The names that tell a kind of file are ASCII.
+            return _columns(path, _first_line(path).decode("utf-8-sig", "replace"))[1]
+    raise _unknown_kind(path)
+
+
+def _objects(path: Path) -> Iterator[dict[str, object]]:
+    for row in read_json_lines(path):
+        if isinstance(row, Rejection):
+            raise InvalidInputError(
+                f"{path.name} cannot be read: {row.detail}", code="unreadable-file"
+            )
+        yield row
 
 
 def _table_of(rows: Sequence[dict[str, object]]) -> pa.Table:
     names = dict.fromkeys(name for row in rows for name in row)
     return pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
+
+
+def faulty_rows(files: Sequence[tuple[str, Any]], reasons: Any) -> list[dict[str, object]]:
+    """Return the first rows that have a reason, `MAX_EXAMPLES` at most.
+
+    Args:
+        files: Name and table of each file.
+        reasons: Of all rows of all files in their order; empty for a row without fault.
+
+    Returns:
+        `file`, `row` in it from 1 (no header counts), `code`.
+    """
+    found: list[dict[str, object]] = []
+    start = 0
+    for name, table in files:
+        own = reasons.slice(start, table.num_rows)
+        rows = pc.indices_nonzero(pc.not_equal(own, "")).slice(0, MAX_EXAMPLES - len(found))
+        codes = own.take(rows).to_pylist()
+        found += [
+            {"file": name, "row": row + 1, "code": code}
+            for row, code in zip(rows.to_pylist(), codes, strict=True)
+        ]
+        start += table.num_rows
+    return found
 
 
 def file_sha256(path: Path) -> str:
@@ -116,9 +179,7 @@ def file_set_sha256(kind: str, paths: Sequence[Path]) -> str:
 
 
 def _read_text(path: Path) -> pa.Table:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as file:
-        header = file.readline()
+    header = _first_line(path)
     for encoding in _ENCODINGS:
         try:
             return _read_csv(path, header.decode(encoding).lstrip("\ufeff"), encoding)
@@ -128,7 +189,14 @@ def _read_text(path: Path) -> pa.Table:
     raise AssertionError("the last encoding returns or raises")
 
 
-def _read_csv(path: Path, header: str, encoding: str) -> pa.Table:
+def _first_line(path: Path) -> bytes:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        return file.readline()
+
+
+def _columns(path: Path, header: str) -> tuple[str, list[str]]:
+    """Return the delimiter of a file with this first line, and the names in it."""
     delimiter = max("\t;,", key=header.count)
     names = next(csv.reader([header], delimiter=delimiter), [])
     if not names or len(set(names)) < len(names):
@@ -136,6 +204,11 @@ def _read_csv(path: Path, header: str, encoding: str) -> pa.Table:
             f"{path.name} does not begin with a line of distinct column names",
             code="unreadable-file",
         )
+    return delimiter, names
+
+
+def _read_csv(path: Path, header: str, encoding: str) -> pa.Table:
+    delimiter, names = _columns(path, header)
     return pa_csv.read_csv(
         path,
         read_options=pa_csv.ReadOptions(encoding=encoding),

@@ -57,6 +57,25 @@ def derived_event_id(occurred_at: dt.datetime, *parts: str) -> str:
     return str(uuid.UUID(int=(high << 64) | low))
 
 
+def event_id_of_day(
+    given: str, told_at: dt.datetime, received_at: dt.datetime, shop_id: str
+) -> str:
+    """Make the UUIDv7 for a sender's id that is no UUID: one all day, whatever else is told.
+
+    The day is the one told, so that a resend after midnight is recognised; the day of receipt
+    where that would not lead to a partition of its own, see `partition_day`.
+    """
+    # What lies far off may have no midnight in the calendar.
+    day = _midnight(told_at if abs(told_at - received_at) <= LATE_LIMIT else received_at)
+    if not -LATE_LIMIT <= day - received_at <= AHEAD_LIMIT:
+        day = _midnight(received_at)
+    return derived_event_id(day, shop_id, given)
+
+
+def _midnight(instant: dt.datetime) -> dt.datetime:
+    return dt.datetime.combine(instant.astimezone(dt.UTC), dt.time.min, dt.UTC)
+
+
 def partition_day(event_id: str, received_at: dt.datetime) -> dt.date:
     """Return the event-log partition of an event, the same for every resend of it.
 

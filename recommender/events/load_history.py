@@ -16,7 +16,7 @@ from recommender.errors import InvalidInputError
 from recommender.events import history
 from recommender.events.columns import EVENT_SCHEMA
 from recommender.events.history_events import read_events
-from recommender.events.history_files import file_set_sha256, read_table
+from recommender.events.history_files import faulty_rows, file_set_sha256, read_table
 from recommender.events.history_log import pseudonyms
 from recommender.events.history_orders import HistoricItem, collect_items, collect_statements
 from recommender.events.store_history import (
@@ -61,7 +61,8 @@ def load_orders(
     Returns:
         `lines_read`, `lines` (fate → reason → number), `repeated_lines`, `orders`, `refunds`,
         `customers`, `items`, `revenue_minor`, `refunded_minor`, `first_at`, `last_at`,
-        `conflicts`; and `already_imported`, true when these files had been imported before.
+        `conflicts`, `examples` of rejected lines; and `already_imported`, true when these files
+        had been imported before.
 
     Raises:
         InvalidInputError: A file cannot be read, lacks columns, or has no usable line; nothing
@@ -80,6 +81,7 @@ def load_orders(
         raise InvalidInputError("No line of these files is an order", code="no-orders")
     items = collect_items(lines)
     report = _describe(lines, statements) | {"items": len(items)}
+    report["examples"] = faulty_rows(files, history.reasons_of_rejected(lines))
     report["conflicts"] = store_rows(job, _facts(statements, shop), EVENT_SCHEMA.empty_table())
     store_items(items)
     note_finished(job, report)
@@ -106,8 +108,8 @@ def load_events(
         progress: Told after every chunk.
 
     Returns:
-        `rows_read`, `events` (type → number), `rejected` (reason → number), `conflicts`; and
-        `already_imported`.
+        `rows_read`, `events` (type → number), `rejected` (reason → number), `examples` of them,
+        `conflicts`; and `already_imported`.
 
     Raises:
         InvalidInputError: A file cannot be read, lacks columns, or has no usable row; nothing
@@ -122,7 +124,12 @@ def load_events(
     past = read_events([(path.name, read_table(path)) for path in paths], shop)
     if past.events.num_rows + past.facts.num_rows == 0:
         raise InvalidInputError("No row of these files is an event", code="no-events")
-    report = {"rows_read": past.rows_read, "events": past.accepted, "rejected": past.rejected}
+    report: Report = {
+        "rows_read": past.rows_read,
+        "events": past.accepted,
+        "rejected": past.rejected,
+        "examples": past.examples,
+    }
     report["conflicts"] = store_rows(job, past.facts, past.events)
     note_finished(job, report)
     return {**report, "already_imported": False}

@@ -23,7 +23,31 @@ from recommender.shops.exclusions import MARK_KINDS, plain_mark
 MAX_ORDER_ITEMS = 1_000
 MAX_NET_MINOR = 10**12
 MAX_REVISION = 2**53
+MAX_IGNORED = 50
+_MAX_NAME = 60
 _AHEAD = dt.timedelta(hours=1)
+_READ = {
+    "cancelled_at",
+    "cart_token",
+    "checkout_id",
+    "currency",
+    "customer_id",
+    "email",
+    "email_sha256",
+    "items",
+    "marks",
+    "net_minor",
+    "order_id",
+    "order_number",
+    "placed_at",
+    "refund_id",
+    "refunded_at",
+    "revision",
+    "status",
+    "test",
+    "visitor_id",
+}
+_READ_OF_ITEM = {"item_id", "price_minor", "quantity"}
 
 
 def parse_order(document: object, *, shop: Shop, received_at: dt.datetime) -> OrderFact:
@@ -59,6 +83,16 @@ def parse_refund(document: object, *, shop: Shop, received_at: dt.datetime) -> O
     body = _object(document)
     what = (OrderKind.REFUND, _id(body, "refund_id"), "refunded_at")
     return _fact(body, _id(body, "order_id"), what, shop, received_at)
+
+
+def ignored_fields(document: object) -> list[str]:
+    """Return the names in an order or refund that are not read, `MAX_IGNORED` at most."""
+    body = _object(document)
+    ignored = [name for name in body if name not in _READ]
+    items = body.get("items")
+    for item in items if isinstance(items, list) else []:
+        ignored += [f"items.{name}" for name in _object(item) if name not in _READ_OF_ITEM]
+    return [name[:_MAX_NAME] for name in dict.fromkeys(ignored)][:MAX_IGNORED]
 
 
 def order_event(fact: OrderFact, source: Source) -> Event:

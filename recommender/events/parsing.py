@@ -11,7 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from recommender.errors import InvalidInputError
-from recommender.events.identity import derived_event_id, partition_days, pseudonym
+from recommender.events.identity import (
+    derived_event_id,
+    event_id_of_day,
+    partition_days,
+    pseudonym,
+)
 from recommender.events.link_events import LINK_FIELDS, MAX_TOKEN, link_events
 from recommender.events.plain_form import (
     MAX_ID,
@@ -54,10 +59,13 @@ class ParsedBatch:
 
     Attributes:
         links: Events that the accepted elements imply: keys by which orders find their visitor.
+        sent_ids: The sender's own id of an event, by the id under which it is stored, where they
+            differ.
     """
 
     outcomes: tuple[Event | Rejection, ...]
     links: tuple[Event, ...] = ()
+    sent_ids: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -96,6 +104,7 @@ class _Context:
     clock: dt.datetime | None
     visitors: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     links: dict[str, Event] = field(default_factory=dict)
+    sent_ids: dict[str, str] = field(default_factory=dict)
 
     def visitor(self, visitor_id: str) -> tuple[str, str, int]:
         """Return pseudonym, arm and stratum."""
@@ -109,6 +118,17 @@ class _Context:
     def sent_at(self, told: object) -> dt.datetime | None:
         """Return the sender's clock, None when it cannot be read: that is worth no event."""
         return self.clock if told is self.shared.sent_at else _read_clock(told)
+
+    def event_id(self, given: str, told_at: dt.datetime) -> str:
+        """Return the id that the sender gave, as a UUID."""
+        if _UUID.fullmatch(given):
+            return given
+        try:
+            event_id = str(uuid.UUID(given))
+        except ValueError:
+            event_id = event_id_of_day(given, told_at, self.received_at, self.shop.shop_id)
+        self.sent_ids[event_id] = given
+        return event_id
 
     def event(
         self,
@@ -206,7 +226,7 @@ def parse_events(
             for index, (element, one) in enumerate(zip(elements, plain, strict=True))
         ]
     )
-    return ParsedBatch(outcomes, tuple(context.links.values()))
+    return ParsedBatch(outcomes, tuple(context.links.values()), context.sent_ids)
 
 
 def _parse_one(
@@ -234,7 +254,7 @@ def _plain_event(plain: PlainEvent, context: _Context) -> Event:
     told_at = _told_at(plain.occurred_at, context.received_at)
     items = _plain_items(plain, context.shop.currency)
     _check_completeness(kind, items, plain.order_id, context)
-    event_id = _own_id(plain.event_id, told_at, context.shop.shop_id)
+    event_id = context.event_id(plain.event_id, told_at)
     occurred_at = happened_at(told_at, context.clock, context.received_at)
     return context.event(kind, event_id, occurred_at, items, plain)
 
@@ -256,7 +276,7 @@ def _to_event(raw: RawEvent, context: _Context) -> Event:
     texts = _texts(raw.fields)
     items = _parse_items(raw, context)
     _check_completeness(kind, items, texts["order_id"], context)
-    event_id = _event_id(raw, told_at, context.shop.shop_id)
+    event_id = _event_id(raw, told_at, context)
     occurred_at = happened_at(told_at, context.sent_at(raw.sent_at), context.received_at)
     told = PlainEvent(kind, event_id, items=(), **texts)
     event = context.event(kind, event_id, occurred_at, items, told)
@@ -301,26 +321,15 @@ def _check_completeness(
             )
 
 
-def _event_id(raw: RawEvent, told_at: dt.datetime, shop_id: str) -> str:
+def _event_id(raw: RawEvent, told_at: dt.datetime, context: _Context) -> str:
     given = raw.fields.get("event_id")
     if given is None:
         # Without an id a resend is recognised only when it repeats time and content.
-        return derived_event_id(
-            told_at, shop_id, repr(raw.name), repr(sorted(raw.fields.items())), repr(raw.items)
-        )
+        told = repr(raw.name), repr(sorted(raw.fields.items())), repr(raw.items)
+        return derived_event_id(told_at, context.shop.shop_id, *told)
     if not isinstance(given, str) or not 1 <= len(given) <= MAX_ID:
         raise _RejectedError("bad-id", f"event_id is a text of at most {MAX_ID} characters")
-    return _own_id(given, told_at, shop_id)
-
-
-def _own_id(given: str, told_at: dt.datetime, shop_id: str) -> str:
-    """Return the id that the sender gave, as a UUID."""
-    if _UUID.fullmatch(given):
-        return given
-    try:
-        return str(uuid.UUID(given))
-    except ValueError:
-        return derived_event_id(told_at, shop_id, given)
+    return context.event_id(given, told_at)
 
 
 def _told_at(value: object, received_at: dt.datetime) -> dt.datetime:

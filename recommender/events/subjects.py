@@ -1,5 +1,6 @@
 """Whose data a request for erasure or export means: a browser, or a customer on all browsers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -58,3 +59,11 @@ def customer(shop: Shop, customer_id: str, *, database: sa.Engine) -> Subject:
     browsers = tuple(row.visitor for row in rows)
     shared = tuple(row.visitor for row in rows if row.shared_at is not None)
     return Subject(shop, (person, *browsers), shared)
+
+
+def names_any(
+    column: "sa.ColumnElement[object]", hashes: Sequence[str]
+) -> "sa.ColumnElement[bool]":
+    """Match what has one of some pseudonyms somewhere in a column, as text."""
+    text = sa.cast(column, sa.Text)
+    return sa.or_(*[text.contains(one, autoescape=True) for one in hashes])

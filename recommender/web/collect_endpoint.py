@@ -248,8 +248,15 @@ def _statuses(batch: ParsedBatch, full_share: float) -> Iterator[dict[str, objec
             }
         elif is_shed(outcome.type, full_share):
             SHED_TOTAL.labels(outcome.shop_id, outcome.type.value).inc()
-            yield {"event_id": outcome.event_id, "status": "shed", "code": "overloaded"}
+            yield {**_ids(outcome, batch), "status": "shed", "code": "overloaded"}
         else:
             accepted += 1
-            yield {"event_id": outcome.event_id, "status": "accepted"}
+            yield {**_ids(outcome, batch), "status": "accepted"}
     _ACCEPTED(accepted)
+
+
+def _ids(event: Event, batch: ParsedBatch) -> dict[str, object]:
+    sent_id = batch.sent_ids.get(event.event_id)
+    if sent_id is None:
+        return {"event_id": event.event_id}
+    return {"event_id": sent_id, "stored_id": event.event_id}

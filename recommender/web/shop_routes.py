@@ -3,9 +3,11 @@
 import sqlalchemy as sa
 from flask import Blueprint, Response, request
 
+from recommender.catalog.items import ignored_fields as ignored_in_items
 from recommender.catalog.items import parse_item
 from recommender.catalog.update import put_items
 from recommender.errors import InvalidInputError
+from recommender.events.orders import ignored_fields as ignored_in_order
 from recommender.events.orders import parse_order, parse_refund
 from recommender.events.record_order import Recorded, record_facts
 from recommender.records import Item, OrderFact, Rejection, Shop
@@ -39,14 +41,15 @@ def put_shop_items() -> Response:
     ]
     if not items:
         return problem(422, rejections[0].code, rejections[0].detail, rejected=listed)
-    return answer_once(idempotency_key(shop), lambda remember: _put(shop, items, listed, remember))
+    told = {"accepted": len(items), "rejected": listed, "ignored": ignored_in_items(elements)}
+    return answer_once(idempotency_key(shop), lambda remember: _put(shop, items, told, remember))
 
 
 def _put(
-    shop: Shop, items: list[Item], rejected: list[dict[str, object]], remember: Remember
+    shop: Shop, items: list[Item], told: dict[str, object], remember: Remember
 ) -> tuple[int, object]:
     def answer(revision: int) -> dict[str, object]:
-        return {"accepted": len(items), "rejected": rejected, "revision": revision}
+        return {**told, "revision": revision}
 
     def in_transaction(connection: sa.Connection, revision: int) -> None:
         remember(connection, 200, answer(revision))
@@ -67,8 +70,9 @@ def post_order() -> Response:
     """Take a signed order: 201 when new, 200 when told before, 409 when it contradicts itself."""
     shop = secret_shop()
     check_signature(shop)
-    fact = parse_order(json_body(), shop=shop, received_at=services().now())
-    return _record(shop, fact, {"order_id": fact.order_id})
+    body = json_body()
+    fact = parse_order(body, shop=shop, received_at=services().now())
+    return _record(shop, fact, {"order_id": fact.order_id, "ignored": ignored_in_order(body)})
 
 
 @blueprint.post("/v1/refunds")
@@ -76,17 +80,18 @@ def post_refund() -> Response:
     """Take a signed refund; same answers as for an order."""
     shop = secret_shop()
     check_signature(shop)
-    fact = parse_refund(json_body(), shop=shop, received_at=services().now())
-    return _record(shop, fact, {"refund_id": fact.fact_id})
+    body = json_body()
+    fact = parse_refund(body, shop=shop, received_at=services().now())
+    return _record(shop, fact, {"refund_id": fact.fact_id, "ignored": ignored_in_order(body)})
 
 
-def _record(shop: Shop, fact: OrderFact, name: dict[str, object]) -> Response:
+def _record(shop: Shop, fact: OrderFact, told: dict[str, object]) -> Response:
     message = message_key(shop, request.headers["webhook-id"])
 
     def carry_out(remember: Remember) -> tuple[int, object]:
         def in_transaction(connection: sa.Connection, recorded: Recorded) -> None:
             if not recorded.conflicts:
-                remember(connection, *_answer(name, recorded))
+                remember(connection, *_answer(told, recorded))
 
         recorded = record_facts(
             [fact],
@@ -100,11 +105,11 @@ def _record(shop: Shop, fact: OrderFact, name: dict[str, object]) -> Response:
                 "with other contents; an edit carries a higher revision",
                 code="order-conflict",
             )
-        return _answer(name, recorded)
+        return _answer(told, recorded)
 
     return answer_once([*idempotency_key(shop), message], carry_out)
 
 
-def _answer(name: dict[str, object], recorded: Recorded) -> tuple[int, object]:
+def _answer(told: dict[str, object], recorded: Recorded) -> tuple[int, object]:
     is_new = bool(recorded.new)
-    return (201 if is_new else 200), {**name, "new": is_new}
+    return (201 if is_new else 200), {**told, "new": is_new}

@@ -10,6 +10,8 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from recommender.bootstrap import Services
+from recommender.catalog.items import ignored_fields as ignored_in_items
+from recommender.events.orders import ignored_fields as ignored_in_order
 from recommender.web.app import create_app
 
 OPENAPI = Path(__file__).parents[2] / "recommender" / "web" / "openapi.json"
@@ -40,3 +42,11 @@ def test_every_api_route_is_in_the_description_and_back(app: Flask) -> None:
         and rule.endpoint not in {"static", "front_door"}
     }
     assert served == described
+
+
+def test_no_field_that_is_described_is_told_to_be_ignored() -> None:
+    schemas = json.loads(OPENAPI.read_text())["components"]["schemas"]
+    lines = schemas["Order"]["properties"]["items"]["items"]["properties"]
+    for name in ("Order", "Refund"):
+        assert ignored_in_order({**schemas[name]["properties"], "items": [lines]}) == []
+    assert ignored_in_items([schemas["Items"]["properties"]["items"]["items"]["properties"]]) == []

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from recommender.errors import InconsistentError, UnavailableError
 from recommender.events.erase import Stores, finish_erasures
 from recommender.events.identity import customer_pseudonym, pseudonym
 from recommender.events.ingest import ingest_once
+from recommender.events.orders import parse_order, parse_refund
+from recommender.events.record_order import record_facts
 from recommender.events.tombstones import Tombstone
 from recommender.paths import PathKind, PathStep
 from recommender.ports import Visit
@@ -259,7 +262,7 @@ def test_a_customer_is_erased_on_every_browser(world: World) -> None:
         answer = world._client.put(path, json={"customer_id": "7"}, headers=world._headers)
         assert answer.status_code == 201
     person = customer_pseudonym(world.shop.visitor_key, "7")
-    marked = tables.orders.update().values(marks=f"test {person} other")
+    marked = tables.orders.update().values(marks=f"test {person} other", email_key="7 by e-mail")
     with world.services.database.begin() as connection:
         connection.execute(marked)
     assert world.call("DELETE", "/v1/customers/7")[1]["visitors"] == 3
@@ -268,6 +271,7 @@ def test_a_customer_is_erased_on_every_browser(world: World) -> None:
         assert world.holders(one, TOMBSTONES) == []
     with world.services.database.connect() as connection:
         marks = connection.scalars(sa.select(tables.orders.c.marks)).all()
+        assert set(connection.scalars(sa.select(tables.orders.c.email_key))) == {""}
     assert {tuple(one.split()) for one in marks} == {("test", "other")}
 
 
@@ -300,6 +304,28 @@ def test_an_export_holds_everything_and_nothing_of_others(world: World) -> None:
     assert len(held["waiting"]) == len(held["rejections"]) == len(held["order_conflicts"]) == 1
     assert sorted(event["type"] for event in held["events"]) == ["exposure", "order", "view_item"]
     assert held["model_past"][world.gone]
+
+
+def test_an_export_of_a_customer_holds_orders_that_name_no_browser(world: World) -> None:
+    told = {"order_id": "9", "currency": "EUR", "net_minor": 500, "items": [{"item_id": "mug"}]}
+    placed = told | {"placed_at": STARTED_AT.isoformat(), "customer_id": "7"}
+    gone_back = told | {"refund_id": "9r", "refunded_at": STARTED_AT.isoformat()}
+    of_another = placed | {"order_id": "8", "customer_id": "8"}
+    read = partial(parse_order, shop=world.shop, received_at=STARTED_AT)
+    refund = parse_refund(gone_back, shop=world.shop, received_at=STARTED_AT)
+    record_facts(
+        [read(placed), read(of_another), refund],
+        database=world.services.database,
+        stream=world.services.state,
+    )
+    world.ingest()
+    held = world.call("GET", "/v1/customers/7")[1]
+    orders = {(one["kind"], one["fact_id"]) for one in held["orders"]}
+    assert orders == {("order", "9"), ("refund", "9r")}
+    (event,) = held["events"]
+    assert (event["order_id"], event["items"][0]["item_id"]) == ("9", "mug")
+    assert world.call("DELETE", "/v1/customers/7")[0] == 202
+    assert world.call("GET", "/v1/customers/7")[1]["orders"] == []
 
 
 def test_an_export_after_the_erasure_is_empty(world: World) -> None:

@@ -102,12 +102,32 @@ def test_every_kind_of_feed_becomes_items(
 def test_each_bad_row_has_its_reason(report: Callable[[bytes], dict[str, Any]]) -> None:
     rows = b"".join(b"%d,Cup,javascript:x,3.00,\n" % number for number in range(30))
     told = report(CSV + rows + b"99,,/x,1,\n")["report"]
+    assert told["ignored"] == []
     assert told["rows_read"] == 33
     assert told["accepted"] == 2
     assert told["rejected"] == {"bad-url": 30, "missing-title": 1}
     assert len(told["examples"]) == 20
     assert told["examples"][0]["row"] == 3
     assert told["examples"][0]["code"] == "bad-url"
+
+
+def test_a_broken_line_of_json_costs_no_other(
+    report: Callable[[bytes], dict[str, Any]], services: Services
+) -> None:
+    tea = JSON_LINES.replace(b"1", b"2").replace(b"Cup", b"Tea")
+    told = report(JSON_LINES + b'\n{bad\n["list"]\n' + tea)["report"]
+    assert titles(services) == ["Cup", "Tea"]
+    assert (told["rows_read"], told["accepted"]) == (4, 2)
+    assert [(one["row"], one["code"]) for one in told["examples"]] == [
+        (2, "malformed-json"),
+        (3, "wrong-type"),
+    ]
+    assert told["examples"][0]["detail"].startswith("line 3, column 2: ")
+
+
+def test_an_empty_line_is_no_row(report: Callable[[bytes], dict[str, Any]]) -> None:
+    told = report(CSV + b"\n\n")["report"]
+    assert (told["rows_read"], told["rejected"]) == (2, {})
 
 
 def test_a_feed_by_address_is_fetched_by_the_job(
@@ -151,7 +171,7 @@ LAUGHS = b"<!DOCTYPE lolz [<!ENTITY a 'ha'>%s]><rss>&z;</rss>" % b"".join(
         (b"<rss><item>", "unreadable-file"),
         (b"<rss/>", "no-items"),
         (b"[{}]", "unreadable-file"),
-        (b"{]", "unreadable-file"),
+        (b"{]", "no-items"),
         (b"no,items,here\n1,2,3\n", "no-items"),
         (b"a,a\n1,2\n", "unreadable-file"),
         (b"\x1f\x8bbroken", "unreadable-file"),

@@ -103,6 +103,15 @@ def test_an_acknowledged_event_is_in_the_stream(
     assert event.received_at == clock()
 
 
+def test_a_sender_finds_its_own_id_in_the_answer(caller: Caller, services: Services) -> None:
+    """Also where the event log names the event otherwise; sent again, it is the same event."""
+    search = {"event_id": "2", "type": "search", "search_term": "plate"}
+    answers = [caller.events(search).json["events"], caller.events(search).json["events"]]
+    assert [[one["event_id"], one["status"]] for (one,) in answers] == [["2", "accepted"]] * 2
+    assert {one["stored_id"] for (one,) in answers} == {one.event_id for one in stored(services)}
+    assert len({(one.event_id, one.day) for one in stored(services)}) == 1
+
+
 def test_the_visitors_path_is_known_to_the_next_request(
     caller: Caller, services: Services, clock: Clock
 ) -> None:
@@ -248,8 +257,9 @@ def test_a_bad_item_is_named_and_the_others_are_kept(
     caller: Caller, services: Services, change: dict[str, object], code: str
 ) -> None:
     good = ITEMS[0] | {"item_id": "new"}
-    answer = caller.items([good, ITEMS[1] | change])
+    answer = caller.items([good | {"colour": "red"}, ITEMS[1] | change])
     assert answer.status_code == 200
+    assert answer.json["ignored"] == ["colour"]
     assert answer.json["accepted"] == 1
     assert [(entry["index"], entry["code"]) for entry in answer.json["rejected"]] == [(1, code)]
     alone = caller.items([ITEMS[1] | change])
@@ -294,6 +304,17 @@ def test_an_order_counts_once_however_often_it_is_told(
     assert statuses == [201, 200, 200]
     assert count_orders(services) == 1
     assert [event.order_id for event in stored(services)] == ["A-1"]
+
+
+def test_what_is_not_read_of_an_order_is_named(caller: Caller, clock: Clock) -> None:
+    items = [{"item_id": "mug", "price": "2.50"}, {"item_id": "tea", "price": "4.00"}]
+    told = order(clock, items=items, visitor="v1")
+    first, second = (caller.signed("/v1/orders", told).json for _ in range(2))
+    assert first == {"order_id": "A-1", "ignored": ["visitor", "items.price"], "new": True}
+    assert second == first | {"new": False}
+    refund = {"refund_id": "R", "order_id": "A-1", "currency": "EUR", "net_minor": 1, "why": "?"}
+    told = refund | {"refunded_at": clock().isoformat()}
+    assert caller.signed("/v1/refunds", told).json["ignored"] == ["why"]
 
 
 def test_an_order_that_contradicts_itself_is_listed_and_changes_nothing(

@@ -132,6 +132,7 @@ def test_orders_become_facts_events_and_items(
         "first_at": "2025-03-02T09:00:00+00:00",
         "last_at": "2025-03-06T09:00:00+00:00",
         "items": 2,
+        "examples": [],
         "conflicts": 0,
         "already_imported": False,
     }
@@ -343,6 +344,7 @@ def test_past_events_and_their_orders_are_stored_once(
         "rows_read": 5,
         "events": {"view_item": 2, "order": 1, "refund": 1},
         "rejected": {"unknown-type": 1},
+        "examples": [{"file": "past.jsonl", "row": 5, "code": "unknown-type"}],
         "conflicts": 0,
         "already_imported": False,
     }
@@ -413,15 +415,31 @@ def command(tmp_path: Path, shop_order: ShopOrder) -> Callable[..., Any]:
 
 def test_the_command_finds_out_what_files_hold(tmp_path: Path, command: Any) -> None:
     one = write_csv(tmp_path / "1.csv", [line("1"), line("2")])
-    two = write_csv(tmp_path / "2.csv", [line("2"), line("3")])
+    two = write_csv(tmp_path / "2.csv", [line("3"), line("2")])
     done = command(str(one), str(two))
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["kind"], report["lines_read"], report["orders"]) == ("orders", 4, 3)
+    assert report["examples"] == [{"file": "2.csv", "row": 2, "code": "invoice-in-earlier-file"}]
     feed = tmp_path / "feed.csv"
     feed.write_text("id,title,link,price\n1,Mug,/mug,12.50\n")
     report = json.loads(command(str(feed)).stdout)
     assert (report["kind"], report["accepted"]) == ("items", 1)
+    xml = tmp_path / "feed.xml"
+    xml.write_text(
+        "<rss><item><id>1</id><title>M</title><link>/m</link><price>1</price></item></rss>"
+    )
+    report = json.loads(command(str(xml)).stdout)
+    assert (report["kind"], report["accepted"]) == ("items", 1)
+    feed.write_text("id,title,link,price\n1,Mug,/mug,12.50\n2,Tea\n")
+    lines = tmp_path / "feed.jsonl"
+    lines.write_text('{bad\n{"id": "1", "title": "Mug", "link": "/mug", "price": "12.50"}\n')
+    report = json.loads(command(str(feed), str(lines)).stdout)
+    assert report["accepted"] == 2
+    assert [(one["row"], one["code"]) for one in report["examples"]] == [
+        (2, "missing-url"),
+        (3, "malformed-json"),
+    ]
 
 
 @pytest.mark.parametrize(

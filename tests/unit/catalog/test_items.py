@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.catalog.eligibility import is_showable
-from recommender.catalog.items import parse_item
+from recommender.catalog.items import MAX_IGNORED, ignored_fields, parse_item
 from recommender.records import Item, Rejection
 from world import SHOP
 
@@ -33,6 +33,19 @@ def test_our_own_names_are_read() -> None:
         group_id="A",
         available=False,
     )
+
+
+def test_an_item_in_the_words_of_a_slate_keeps_its_picture() -> None:
+    item = parse(image="/i/a.jpg")
+    assert isinstance(item, Item)
+    assert item.image_url == "/i/a.jpg"
+
+
+def test_fields_that_are_not_read_are_named_once() -> None:
+    rows = [OURS | {"Image Link": "/a.jpg", "colour": "red"}, OURS | {"colour": "", "picture": 1}]
+    assert ignored_fields([*rows, "no object"]) == ["colour", "picture"]
+    many = ignored_fields([{f"{number:090}": 1 for number in range(MAX_IGNORED + 1)}])
+    assert (len(many), len(many[0])) == (MAX_IGNORED, 60)
 
 
 def test_merchant_center_names_are_read() -> None:

@@ -103,14 +103,34 @@ def test_the_senders_clock_is_read_and_clamped(told: object, stored: dt.datetime
     assert event.occurred_at == stored
 
 
-def test_an_id_that_is_no_uuid_maps_to_one_and_the_same() -> None:
-    first, second = (
-        parse_one(GOOD | {"event_id": "ajs-17", "occurred_at": "2026-03-02T08:30:00Z"})
-        for _ in range(2)
-    )
-    assert isinstance(first, Event)
-    assert isinstance(second, Event)
-    assert first.event_id == second.event_id != EVENT_ID
+def copy_of_2(occurred_at: str | None, received_at: dt.datetime) -> Event:
+    told = {} if occurred_at is None else {"occurred_at": occurred_at}
+    (event,) = parse_events(
+        GOOD | {"event_id": "2"} | told,
+        shop=SHOP,
+        received_at=received_at,
+        knows_item=lambda _: True,
+    ).events
+    return event
+
+
+@pytest.mark.parametrize(
+    "copies",
+    [
+        [(None, NOW), (None, NOW.replace(hour=23, minute=59))],
+        [(None, NOW), ("2026-03-02T01:00:00Z", NOW), ("2026-03-02T23:00:00Z", NOW)],
+        [(None, NOW), ("2031-01-01T00:00:00Z", NOW), ("0001-01-01T00:00:00+05:00", NOW)],
+        [("2026-03-02T23:59:59Z", NOW), ("2026-03-02T23:59:59Z", NOW + dt.timedelta(days=6))],
+    ],
+    ids=["untimed", "other-time", "absurd-time", "resent-after-midnight"],
+)
+def test_an_id_that_is_no_uuid_is_one_event_of_its_day(
+    copies: list[tuple[str | None, dt.datetime]],
+) -> None:
+    events = [copy_of_2(*one) for one in copies]
+    # Copies are removed within a partition.
+    assert len({(event.event_id, event.day) for event in events}) == 1
+    assert copy_of_2(None, NOW + dt.timedelta(days=30)).event_id != events[0].event_id
 
 
 json_values = st.recursive(
