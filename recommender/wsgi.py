@@ -25,7 +25,7 @@ def warm_up(services: Services) -> None:
         for shop in services.shops.all():
             if time.monotonic() > ends_at:
                 return
-            model = services.models.get(shop.shop_id)
+            model = services.models.load(shop.shop_id)
             if model is not None:
                 catalogue = services.catalogues.load(shop.shop_id)
                 warm_up_model(shop, model, catalogue, now=services.now())

@@ -119,7 +119,12 @@ class LoadedModels:
         try:
             return self._models[shop_id]
         except KeyError:
-            return self._await(shop_id)
+            return self._await(shop_id, self._patience_seconds)
+
+    def load(self, shop_id: str) -> Model | None:
+        """Return a shop's model, however long its first reading takes."""
+        self._used_at[shop_id] = time.monotonic()
+        return self._models.get(shop_id) or self._await(shop_id, None)
 
     def align(self, shop_id: str, catalogue: CatalogueSnapshot) -> None:
         """Have a shop's model make what requests will need of a coming catalogue."""
@@ -167,7 +172,7 @@ class LoadedModels:
         if self._thread is not None:
             self._thread.join()
 
-    def _await(self, shop_id: str) -> Model | None:
+    def _await(self, shop_id: str, patience_seconds: float | None) -> Model | None:
         with self._lock:
             self._ensure_thread()
             taking_up = self._taking_up.get(shop_id)
@@ -175,8 +180,8 @@ class LoadedModels:
                 taking_up = threading.Thread(target=self._take_up, args=(shop_id,), daemon=True)
                 self._taking_up[shop_id] = taking_up
                 taking_up.start()
-        if asks_first or self._patience_seconds is None:
-            taking_up.join(self._patience_seconds)
+        if asks_first or patience_seconds is None:
+            taking_up.join(patience_seconds)
         return self._models.get(shop_id)
 
     def _take_up(self, shop_id: str) -> None:
