@@ -16,6 +16,7 @@ _COMMANDS = {
     "schedule": "recommender.cli.run_commands:schedule",
     "demo": "recommender.cli.demo_commands:demo",
     "shop": "recommender.cli.shop_commands:shop",
+    "login": "recommender.cli.login_commands:login",
     "key": "recommender.cli.key_commands:key",
     "audit": "recommender.cli.audit_commands:audit",
     "import": "recommender.cli.data_commands:import_file",

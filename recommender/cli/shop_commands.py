@@ -2,8 +2,6 @@
 
 import datetime as dt
 import math
-import sys
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -11,11 +9,13 @@ from typing import Any
 import click
 
 from recommender.cli.common import emit, json_option, make_services
+from recommender.cli.login_commands import add_login
 from recommender.errors import InvalidInputError
 from recommender.records import Contract, Placement, PlacementSetting, RateTier
-from recommender.shops import accounts, registry
+from recommender.shops import registry
 from recommender.shops.keys import signing_secret
 from recommender.shops.money import parse_minor
+from recommender.shops.origins import change_origins
 
 
 @click.group()
@@ -56,6 +56,20 @@ def list_shops(as_json: bool) -> None:
         as_json=as_json,
         text=lambda: "\n".join(f"{row['shop_id']}  {row['name']}" for row in rows) or "No shops",
     )
+
+
+@shop.command("origins")
+@click.option("--shop", "shop_id", required=True)
+@click.option("--add", multiple=True, metavar="ORIGIN", help="https://shop.example")
+@click.option("--remove", multiple=True, metavar="ORIGIN", help="Whose pages are refused then.")
+@json_option
+def origins(shop_id: str, add: tuple[str, ...], remove: tuple[str, ...], as_json: bool) -> None:
+    """List the origins whose pages may use the site key, after adding and removing some."""
+    services = make_services(service="shop")
+    found = services.shops.by_id(shop_id).origins
+    if add or remove:
+        found = change_origins(shop_id, add=add, remove=remove, database=services.database)
+    emit({"origins": found}, as_json=as_json, text=lambda: "\n".join(found))
 
 
 @shop.command("contract")
@@ -112,28 +126,8 @@ def contract(
     emit(result, as_json=as_json, text=lambda: f"Contract version {stored.version} of {shop_id}")
 
 
-@shop.command("user")
-@click.option("--shop", "shop_id", required=True)
-@click.option("--email", required=True)
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@json_option
-def user(shop_id: str, email: str, password_stdin: bool, as_json: bool) -> None:
-    """Give a person access to a shop's console; asks for the password without echo."""
-    if password_stdin:
-        password = sys.stdin.readline().rstrip("\n")
-    else:
-        password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    services = make_services(service="shop")
-    services.shops.by_id(shop_id)
-    added = accounts.add_user(
-        shop_id,
-        email,
-        password,
-        database=services.database,
-        now=services.now(),
-        user_id=f"user_{uuid.uuid4().hex[:12]}",
-    )
-    emit(asdict(added), as_json=as_json, text=lambda: f"{added.email} may open {shop_id}'s console")
+# What this command was called before there were others about logins.
+shop.add_command(add_login, "user")
 
 
 @shop.command("share")

@@ -28,8 +28,8 @@ def run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def call(home: Path, *arguments: str) -> Result:
-    return called(*arguments, environ={"RECOMMENDER_HOME": str(home)})
+def call(home: Path, *arguments: str, stdin: str = "") -> Result:
+    return called(*arguments, environ={"RECOMMENDER_HOME": str(home)}, stdin=stdin)
 
 
 @pytest.fixture(scope="module")
@@ -185,3 +185,44 @@ def test_reconcile_and_orders_speak_json_and_a_status(home: Path) -> None:
     assert (agreeing.exit_code, "No differences" in agreeing.stdout) == (0, True)
     links = json.loads(call(home, "orders", "links", *shop, "--days", "10000", "--json").stdout)
     assert links["orders"] == {"before-events": 1}
+
+
+def create_shop(home: Path, *origins: str) -> str:
+    words = (word for origin in origins for word in ("--origin", origin))
+    made = call(
+        home,
+        *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
+        *("--timezone", "Europe/Paris", *words, "--json"),
+    )
+    shop_id: str = json.loads(made.stdout)["shop_id"]
+    return shop_id
+
+
+def test_logins_are_given_changed_and_taken_away(home: Path) -> None:
+    named = ("--shop", create_shop(home, "https://s.example"))
+
+    def login(deed: str, email: str, password: str = "") -> Result:
+        words = ("--email", email, *(["--password-stdin"] if password else []))
+        return call(home, "login", deed, *named, *words, stdin=f"{password}\n")
+
+    for email in ("a@s.example", "b@s.example"):
+        assert login("add", email, "correct horse battery").exit_code == 0
+    assert "taken" in login("add", "a@s.example", "correct horse battery").stderr
+    assert "weak-password" in login("password", "a@s.example", "short").stderr
+    assert login("password", "A@s.example", "another long password").exit_code == 0
+    assert login("remove", "b@s.example").exit_code == 0
+    gone = login("remove", "b@s.example")
+    assert (gone.exit_code, "[unknown-login]" in gone.stderr) == (1, True)
+    listed = json.loads(call(home, "login", "list", *named, "--json").stdout)["logins"]
+    assert [one["email"] for one in listed] == ["a@s.example"]
+    log = json.loads(call(home, "audit", "list", *named, "--json").stdout)["entries"]
+    told = [(one["action"], one["subject"]) for one in log[:2]]
+    assert told == [("user.removed", "b@s.example"), ("user.password-set", "a@s.example")]
+
+
+def test_origins_are_listed_and_changed(home: Path) -> None:
+    named = ("shop", "origins", "--shop", create_shop(home, "http://127.0.0.1:8795/"))
+    assert call(home, *named).stdout == "http://127.0.0.1:8795\n"
+    moved = call(home, *named, "--remove", "http://127.0.0.1:8795/", "--add", "https://s.example")
+    assert moved.stdout == "https://s.example\n"
+    assert "[last-origin]" in call(home, *named, "--remove", "https://s.example").stderr
