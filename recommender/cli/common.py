@@ -1,5 +1,6 @@
 """What all commands share: services, one JSON object on stdout, progress on stderr."""
 
+import math
 import os
 import pwd
 import sys
@@ -11,6 +12,7 @@ import orjson
 
 from recommender.bootstrap import Services, bootstrap
 from recommender.config import Settings
+from recommender.errors import InvalidInputError
 from recommender.shops.acting import act_as
 from recommender.telemetry import configure_logging
 
@@ -18,6 +20,34 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+class Number(click.FloatRange):
+    """A finite number within bounds; click's own range takes `nan`, whatever the bounds."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number, or fail with a sentence."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a usable number.", param, ctx)
+        return number
+
+
+def read_text(raw: bytes, name: str) -> str:
+    """Return a file's text.
+
+    Raises:
+        InvalidInputError: Code `not-utf-8`, naming the file and the line.
+    """
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise InvalidInputError(
+            f"{name} is not UTF-8 text (line {line}): save it as UTF-8", code="not-utf-8"
+        ) from error
 
 
 def make_services(*, service: str) -> Services:

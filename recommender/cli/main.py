@@ -82,6 +82,12 @@ def main() -> None:
     except InvalidInputError as error:
         click.echo(f"Error: {error} [{error.code}]", err=True)
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A path that somebody named, here or in a setting.
+        click.echo(f"Error: {error.filename}: {error.strerror} [bad-path]", err=True)
+        sys.exit(2)
     except RecommenderError as error:
         click.echo(f"Error: {error} [{error.code}]", err=True)
         sys.exit(1)

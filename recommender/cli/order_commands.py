@@ -152,7 +152,8 @@ def disconnect(secret_id: str, shop_id: str, as_json: bool) -> None:
 
 @orders.command("links")
 @click.option("--shop", "shop_id", required=True)
-@click.option("--days", default=link_orders.REPORT_DAYS, show_default=True, type=int)
+@click.option("--days", default=link_orders.REPORT_DAYS, show_default=True,
+              type=click.IntRange(1, 36_500))  # fmt: skip
 @json_option
 def links(shop_id: str, days: int, as_json: bool) -> None:
     """Show how the orders of the last days found their visitors, and why the others did not."""

@@ -24,6 +24,7 @@ from recommender.shops.signing_secrets import insert_signing_secret
 
 POLICIES = ("gated_midpoint", "proven_minimum", "fair_value")
 VAT_CASES = ("by_country", "domestic", "reverse_charge", "outside_eu")
+N_STAR_BOUNDS = (100, 1_000_000_000_000)
 RandomBytes = Callable[[int], bytes]
 
 
@@ -273,7 +274,9 @@ def _check_contract(contract: Contract) -> None:
         "tiers must rise from above 0, with rates between 0 and 100 %": _tiers_rise(contract.tiers),
         f"vat_case must be one of {', '.join(VAT_CASES)}": contract.vat_case in VAT_CASES,
         "alpha must lie between 0.1 % and 50 %": 1_000 <= contract.alpha_ppm <= 500_000,
-        "n_star must be at least 100 visitors": contract.n_star >= 100,
+        "n_star must lie between 100 and 1,000,000,000,000 visitors": N_STAR_BOUNDS[0]
+        <= contract.n_star
+        <= N_STAR_BOUNDS[1],
     }
     broken = [rule for rule, holds in rules.items() if not holds]
     if broken:

@@ -226,3 +226,33 @@ def test_origins_are_listed_and_changed(home: Path) -> None:
     moved = call(home, *named, "--remove", "http://127.0.0.1:8795/", "--add", "https://s.example")
     assert moved.stdout == "https://s.example\n"
     assert "[last-origin]" in call(home, *named, "--remove", "https://s.example").stderr
+
+
+def test_wrong_input_is_one_line_and_no_traceback(home: Path, tmp_path: Path) -> None:
+    shop = ("--shop", create_shop(home, "https://s.example"))
+    latin = tmp_path / "old.csv"
+    latin.write_bytes("transaction_id,date\nMüller,x\n".encode("latin-1"))
+    plan = ("plan", "--visitors-per-month", "1000", "--conversion", "2", "--basket", "80")
+    contract = ("shop", "contract", *shop, "--starts-on", "2027-01-01")
+    wrong = {
+        ("payments", "import", str(latin)): "old.csv is not UTF-8 text (line 2)",
+        ("exclusions", "change", *shop, "--add-staff", str(latin)): "[not-utf-8]",
+        ("buyer", "set", *shop, str(latin)): "[not-utf-8]",
+        ("backup", "/dev/null/x"): "/dev/null/x/database: Not a directory [bad-path]",
+        (*plan, "--visitors-per-month", "nan"): "'--visitors-per-month': nan",
+        (*plan, "--seed", "-1"): "'--seed'",
+        (*contract, "--n-star", "9" * 20): "'--n-star'",
+        (*contract, "--n-star", "5000", "--rate", "inf"): "'--rate'",
+        (*contract, "--n-star", "5000", "--tier", "1=inf"): "[bad-value]",
+        ("shop", "create", "--treatment-share", "nan"): "'--treatment-share': nan",
+        ("orders", "links", *shop, "--days", "9999999999"): "'--days'",
+    }
+    for words, told in wrong.items():
+        done = call(home, *words)
+        assert done.exit_code == 2, (words, done.stderr)
+        assert told in done.stderr.splitlines()[-1], (words, done.stderr)
+    nowhere = call(Path("/dev/null/x"), "shop", "list")
+    assert (nowhere.exit_code, nowhere.stderr) == (
+        2,
+        "Error: /dev/null/x: Not a directory [bad-path]\n",
+    )
