@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from recommender.adapters.database import require_schema
 from recommender.bootstrap import Services, bootstrap
 from recommender.config import Settings
 from recommender.errors import InvalidInputError
@@ -50,11 +51,19 @@ def read_text(raw: bytes, name: str) -> str:
         ) from error
 
 
-def make_services(*, service: str) -> Services:
-    """Configure logging for this command and build its services."""
+def make_services(*, service: str, with_schema: bool = True) -> Services:
+    """Configure logging for this command and build its services.
+
+    Args:
+        service: Name of the command, for logs and the audit log.
+        with_schema: Whether the control database must have the schema of this release.
+    """
     configure_logging(service=service)
     act_as(f"{_user_name()} ({service})")
-    return bootstrap(Settings.from_environ())
+    services = bootstrap(Settings.from_environ())
+    if with_schema:
+        require_schema(services.database)
+    return services
 
 
 def _user_name() -> str:

@@ -4,8 +4,10 @@ import datetime as dt
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -256,3 +258,16 @@ def test_wrong_input_is_one_line_and_no_traceback(home: Path, tmp_path: Path) ->
         2,
         "Error: /dev/null/x: Not a directory [bad-path]\n",
     )
+
+
+def test_a_home_without_a_schema_says_what_to_do(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for words in (("shop", "list"), ("audit", "list")):
+        done = call(home, *words)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert "has no tables yet: run `recommender migrate` [schema-missing]" in done.stderr
+    assert call(home, "migrate").exit_code == 0
+    assert call(home, "shop", "list").stdout == "No shops\n"
+    with closing(sqlite3.connect(home / "control.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '0001'")
+    assert "is of an earlier release: run" in call(home, "shop", "list").stderr
