@@ -36,7 +36,7 @@ def payments() -> None:
 @click.argument("file", type=_FILE, metavar="FILE.csv")
 @json_option
 def import_payments(file: Path, as_json: bool) -> None:
-    """Book a bank statement's transactions, each once; status 1 when some name no invoice."""
+    """Book a bank statement's transactions, each once; status 1 when some could not be."""
     transfers, faults = read_transfers(read_text(file.read_bytes(), file.name))
     services = make_services(service="payments")
     report = record_payments(transfers, database=services.database, now=services.now())
@@ -45,7 +45,8 @@ def import_payments(file: Path, as_json: bool) -> None:
         "known": report.known,
         "bad_rows": [asdict(fault) for fault in faults],
         "unknown": [
-            asdict(transfers[fault.index]) | {"detail": fault.detail} for fault in report.rejections
+            asdict(transfers[fault.index]) | {"code": fault.code, "detail": fault.detail}
+            for fault in report.rejections
         ],
     }
     emit(result, as_json=as_json, text=lambda: _imported_text(result))
