@@ -81,6 +81,12 @@ def emit(result: Mapping[str, Any], *, as_json: bool, text: Callable[[], str]) -
         click.echo(text())
 
 
+def row_line(fault: Mapping[str, Any]) -> str:
+    """Return a file's row that was not taken as one line."""
+    file = f"{fault['file']}, " if "file" in fault else ""
+    return f"  {file}row {fault['row']}: {fault['detail']} [{fault['code']}]"
+
+
 def make_progress() -> "Progress":
     """Return a progress bar on stderr; silent unless stderr is a terminal."""
     from rich.console import Console

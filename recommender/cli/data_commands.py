@@ -10,7 +10,7 @@ import click
 
 from recommender.bootstrap import Services
 from recommender.catalog.load_items import is_items, load_items, store_items_of_history
-from recommender.cli.common import emit, json_option, make_progress, make_services
+from recommender.cli.common import emit, json_option, make_progress, make_services, row_line
 from recommender.errors import InvalidInputError
 from recommender.events.history import is_order_lines
 from recommender.events.history_events import is_events
@@ -125,7 +125,7 @@ def _lines(report: Mapping[str, Any], currency: str) -> Iterator[str]:
             yield f"{words}:"
             yield from (f"  {line}" for line in _lines(value, currency))
         elif isinstance(value, list):
-            yield from (f"  row {one['row']}: {one['detail']} [{one['code']}]" for one in value)
+            yield from map(row_line, value)
         elif name.endswith("_minor"):
             yield f"{words.removesuffix(' minor')}: {format_minor(value, currency)} {currency}"
         else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from recommender.cli.common import emit, json_option, make_services
+from recommender.cli.common import emit, json_option, make_services, row_line
 from recommender.events import link_orders, reconcile
 from recommender.events.order_links import LinkedBy
 from recommender.records import Shop
@@ -180,6 +180,7 @@ def _difference_lines(report: Mapping[str, Any], shop: Shop) -> Iterator[str]:
     )
     for reason, number in report["rejected"].items():
         yield f"{number:,} rows not read: {reason}"
+    yield from map(row_line, report["examples"])
     for kind, number in report["differences"].items():
         if number:
             yield f"{kind}: {number:,}"

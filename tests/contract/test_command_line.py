@@ -34,6 +34,17 @@ def call(home: Path, *arguments: str, stdin: str = "") -> Result:
     return called(*arguments, environ={"RECOMMENDER_HOME": str(home)}, stdin=stdin)
 
 
+def create_shop(home: Path, *origins: str) -> str:
+    words = (word for origin in origins for word in ("--origin", origin))
+    made = call(
+        home,
+        *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
+        *("--timezone", "Europe/Paris", *words, "--json"),
+    )
+    shop_id: str = json.loads(made.stdout)["shop_id"]
+    return shop_id
+
+
 @pytest.fixture(scope="module")
 def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
@@ -105,12 +116,7 @@ def test_every_command_explains_itself(tmp_path: Path) -> None:
 
 
 def test_a_placement_keeps_what_is_not_named(home: Path) -> None:
-    made = call(
-        home,
-        *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
-        *("--timezone", "Europe/Paris", "--origin", "https://s.example", "--json"),
-    )
-    named = ("shop", "placement", "--shop", json.loads(made.stdout)["shop_id"])
+    named = ("shop", "placement", "--shop", create_shop(home, "https://s.example"))
     cart = (*named, "--placement", "cart", "--json")
     first = call(home, *cart, "--n", "5", "--tail", "0.4", "--heading", "fr=Avec ceci", "--disable")
     assert first.exit_code == 0, first.stderr
@@ -164,12 +170,7 @@ def test_the_way_back_to_the_previous_artifact(home: Path) -> None:
 
 
 def test_reconcile_and_orders_speak_json_and_a_status(home: Path) -> None:
-    made = call(
-        home,
-        *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
-        *("--timezone", "Europe/Paris", "--origin", "https://s.example", "--json"),
-    )
-    shop = ("--shop", json.loads(made.stdout)["shop_id"])
+    shop = ("--shop", create_shop(home, "https://s.example"))
     connected = json.loads(
         call(home, "orders", "connect", *shop, "--platform", "woocommerce", "--json").stdout
     )
@@ -185,19 +186,15 @@ def test_reconcile_and_orders_speak_json_and_a_status(home: Path) -> None:
     assert (report["differences"]["missing-here"], report["recorded"]) == (1, 1)
     agreeing = call(home, *files)
     assert (agreeing.exit_code, "No differences" in agreeing.stdout) == (0, True)
+    (home / "list.csv").write_text("Order,Date,Net\nA,2026-03-20,12.50\nB,22/11/2026,1\nC,,1\n")
+    told = call(home, *files).stdout
+    assert "list.csv, row 2: '22/11/2026' is no time such as 2026-11-20 14:30 [bad-time]" in told
+    assert "list.csv, row 3: '' is no time" in told
+    (home / "list.csv").write_text("Order,Date,Net\nB,22/11/2026,1\n")
+    none = call(home, *files)
+    assert "No row of these files is an order: list.csv, row 1: '22/11/2026' is no" in none.stderr
     links = json.loads(call(home, "orders", "links", *shop, "--days", "10000", "--json").stdout)
     assert links["orders"] == {"before-events": 1}
-
-
-def create_shop(home: Path, *origins: str) -> str:
-    words = (word for origin in origins for word in ("--origin", origin))
-    made = call(
-        home,
-        *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
-        *("--timezone", "Europe/Paris", *words, "--json"),
-    )
-    shop_id: str = json.loads(made.stdout)["shop_id"]
-    return shop_id
 
 
 def test_logins_are_given_changed_and_taken_away(home: Path) -> None:

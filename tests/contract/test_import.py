@@ -133,6 +133,7 @@ def test_orders_become_facts_events_and_items(
         "last_at": "2025-03-06T09:00:00+00:00",
         "items": 2,
         "conflicts": 0,
+        "examples": [],
         "already_imported": False,
     }
 
