@@ -10,11 +10,13 @@ import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from recommender.crash_points import parse_crash_point
 from recommender.errors import InvalidInputError
 
-ENGINES = ("duckdb", "spark")
+ENGINES = ("duckdb",)
+OBJECT_STORES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 _COMPILED = "compiled"
 _STATE = re.compile(r"[0-9a-f]{16}")
 DRAINING = "draining"
@@ -94,11 +96,11 @@ class Settings:
                 f"sqlite:///{home / 'control.db'}",
                 ("sqlite", "postgresql", "postgresql+psycopg"),
             ).replace("postgresql://", "postgresql+psycopg://", 1),
-            lake_url=reader.text("LAKE_URL", str(home / "lake")),
+            lake_url=reader.lake("LAKE_URL", str(home / "lake")),
             engine=reader.choice("ENGINE", "duckdb", ENGINES),
             host=host,
             port=port,
-            public_url=reader.text("PUBLIC_URL", f"http://{host}:{port}").rstrip("/"),
+            public_url=reader.web_address("PUBLIC_URL", f"http://{_in_url(host)}:{port}"),
             web_workers=reader.number("WEB_WORKERS", min(os.cpu_count() or 1, 8), 1, 64),
             slate_budget_ms=reader.number("SLATE_BUDGET_MS", 50, 1, 10_000),
             model_memory_mb=reader.number("MODEL_MEMORY_MB", 2_048, 16, 1_000_000),
@@ -201,6 +203,24 @@ def _default_home() -> Path:
     return Path(data_home).expanduser() / "recommender"
 
 
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        unused = parts.query or parts.fragment or parts.username or parts.port == 0
+    except ValueError:  # brackets or a port that are none
+        return False
+    return (
+        parts.scheme in {"http", "https"}
+        and bool(parts.hostname)
+        and not unused
+        and " " not in text
+    )
+
+
 class _Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -227,6 +247,25 @@ class _Reader:
         scheme, found, _ = raw.partition("://")
         if raw and (not found or scheme not in schemes):
             self._fault(name, f"a URL that starts with one of {', '.join(schemes)}", scheme)
+        return raw
+
+    def lake(self, name: str, default: str) -> str:
+        raw = self.text(name, default)
+        scheme, found, rest = raw.partition("://")
+        if found and (scheme not in OBJECT_STORES or not rest.strip("/")):
+            stores = ", ".join(f"{store}://" for store in OBJECT_STORES)
+            self._fault(
+                name,
+                f"a folder, or a bucket and path after one of {stores}",
+                raw.rpartition("@")[2],
+            )
+        return raw
+
+    def web_address(self, name: str, default: str) -> str:
+        raw = self.text(name, default).rstrip("/")
+        if not _is_web_address(raw):
+            wanted = "an address such as https://recommendations.example"
+            self._fault(name, wanted, raw.rpartition("@")[2])
         return raw
 
     def crash_point(self, name: str) -> str:

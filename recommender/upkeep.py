@@ -7,6 +7,8 @@ what the rate limits counted. Must not know what asks for any of it.
 import threading
 import time
 
+from recommender.adapters.rate_limits import RateLimits
+from recommender.adapters.spooling_state import SpoolingState
 from recommender.bootstrap import Services
 from recommender.errors import RecommenderError
 from recommender.telemetry import get_logger
@@ -16,12 +18,15 @@ PAUSE_SECONDS = 1.0
 
 def start_upkeep(services: Services) -> None:
     """Keep up from now on, until the process ends."""
-    threading.Thread(target=_run, args=(services,), name="upkeep", daemon=True).start()
+    # Not all services: what a thread still holds when the process ends is never closed, and DuckDB
+    # would tell of everything it then finds open.
+    parts = (services.state, services.limits)
+    threading.Thread(target=_run, args=parts, name="upkeep", daemon=True).start()
 
 
-def keep_up(services: Services) -> None:
+def keep_up(state: SpoolingState, limits: RateLimits) -> None:
     """Do it once."""
-    for step in (services.state.look, services.state.bring_back, services.limits.share):
+    for step in (state.look, state.bring_back, limits.share):
         try:
             step()
         except (RecommenderError, OSError) as error:
@@ -31,7 +36,7 @@ def keep_up(services: Services) -> None:
             get_logger().exception("upkeep-failed")
 
 
-def _run(services: Services) -> None:
+def _run(state: SpoolingState, limits: RateLimits) -> None:
     while True:
-        keep_up(services)
+        keep_up(state, limits)
         time.sleep(PAUSE_SECONDS)

@@ -28,7 +28,7 @@ class _Script:
             main()
 
 
-def called(*words: str, environ: Mapping[str, str]) -> Result:
+def called(*words: str, environ: Mapping[str, str], stdin: str = "") -> Result:
     """Call the script with further settings; what it raises beyond its own errors is raised."""
     built: list[Services] = []
 
@@ -41,7 +41,7 @@ def called(*words: str, environ: Mapping[str, str]) -> Result:
         patch.setattr(common, "bootstrap", bootstrap)
         # In a context of its own: a command says who acts.
         run = contextvars.copy_context().run
-        result = run(CliRunner().invoke, _Script(), words, env=environ)  # type: ignore[arg-type]
+        result = run(CliRunner().invoke, _Script(), words, stdin, env=environ)  # type: ignore[arg-type]
     for services in built:
         services.database.dispose()
     if result.exception is not None and not isinstance(result.exception, SystemExit):

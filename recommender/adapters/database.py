@@ -8,6 +8,7 @@ from recommender.errors import UnavailableError
 from recommender.shops.acting import all_shops, current
 
 SQLITE_BUSY_MS = 10_000
+_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def open_database(url: str, *, shops_by_request: bool = False) -> sa.Engine:
@@ -72,6 +73,30 @@ def _open_sqlite(url: str) -> sa.Engine:
     return engine
 
 
+def require_schema(engine: sa.Engine) -> None:
+    """Refuse to go on with a schema older than this program's; a server that is away passes.
+
+    Raises:
+        UnavailableError: Code `schema-missing`: says what to do.
+    """
+    try:
+        with engine.connect() as connection:
+            has_any = sa.inspect(connection).has_table("alembic_version")
+            query = sa.text("SELECT version_num FROM alembic_version")
+            version = connection.scalar(query) if has_any else None
+    except sa.exc.OperationalError:
+        return  # what needs the database says so itself, and some do not need it
+    if version is None or version < _newest_version():
+        state = "has no tables yet" if version is None else "is of an earlier release"
+        raise UnavailableError(
+            f"The control database {state}: run `recommender migrate`", code="schema-missing"
+        )
+
+
+def _newest_version() -> str:
+    return max(path.name[:4] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
 def migrate(engine: sa.Engine) -> None:
     """Bring the schema to the newest version; safe to call from several processes.
 
@@ -82,7 +107,7 @@ def migrate(engine: sa.Engine) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     try:
         with (
             all_shops(),

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import logging
 import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -10,6 +11,8 @@ import pypdf
 
 from recommender.errors import InvalidInputError
 
+# What its parser stumbles over is in our own error; its lines beside it would tell nothing more.
+logging.getLogger("pypdf").setLevel(logging.CRITICAL)
 _DATA = re.compile(r"data:[^;,]*;base64,(.*)", re.DOTALL)
 
 

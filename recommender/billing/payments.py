@@ -18,6 +18,7 @@ from recommender.billing.ledger import payment_postings
 from recommender.billing.numbering import lock_series, take_number
 from recommender.billing.transfers import Transfer, named_numbers
 from recommender.records import Rejection
+from recommender.shops.money import format_minor
 
 
 class PaymentState(StrEnum):
@@ -90,6 +91,13 @@ class PaymentReport:
     rejections: tuple[Rejection, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Booked:
+    amount_minor: int
+    currency: str
+    number: str
+
+
 def record_payments(
     transfers: Sequence[Transfer], *, database: sa.Engine, now: dt.datetime
 ) -> PaymentReport:
@@ -100,16 +108,21 @@ def record_payments(
     with database.begin() as connection:
         for series in sorted({_series(row, now) for row in targets.values()}):
             lock_series(connection, series)
-        ids = _known_ids(connection, transfers)
+        before = _booked_before(connection, transfers)
         for index, transfer in enumerate(transfers):
             found = _named(transfer, targets)
-            if transfer.transaction_id in ids:
-                known += 1
+            if transfer.transaction_id in before:
+                fault = _differs(transfer, found, before[transfer.transaction_id])
+                known += not fault
+                if fault:
+                    rejections.append(Rejection(index, "transaction-conflict", fault))
             elif isinstance(found, str):
                 rejections.append(Rejection(index, "unknown-reference", found))
             else:
                 _book(connection, transfer, found, now)
-                ids.add(transfer.transaction_id)
+                before[transfer.transaction_id] = _Booked(
+                    transfer.amount_minor, transfer.currency, found.number
+                )
                 booked.append(transfer)
     return PaymentReport(tuple(booked), known, tuple(rejections))
 
@@ -163,11 +176,25 @@ def _series(row: Any, now: dt.datetime) -> str:
     return f"bq-{row.series_prefix or ''}{now.year}"
 
 
-def _known_ids(connection: sa.Connection, transfers: Iterable[Transfer]) -> set[str]:
+def _booked_before(connection: sa.Connection, transfers: Iterable[Transfer]) -> dict[str, _Booked]:
     rows = tables.payments.c
     ids = [transfer.transaction_id for transfer in transfers]
-    query = sa.select(rows.transaction_id).where(rows.transaction_id.in_(ids))
-    return set(connection.execute(query).scalars())
+    query = sa.select(rows.transaction_id, rows.amount_minor, rows.currency, rows.number).where(
+        rows.transaction_id.in_(ids)
+    )
+    return {identity: _Booked(*told) for identity, *told in connection.execute(query)}
+
+
+def _differs(transfer: Transfer, found: Any, before: _Booked) -> str:
+    """Return why this is not the transaction booked before under its id, empty where it is."""
+    number = before.number if isinstance(found, str) else found.number
+    if _Booked(transfer.amount_minor, transfer.currency, number) == before:
+        return ""
+    amount = format_minor(before.amount_minor, before.currency)
+    return (
+        f"{transfer.transaction_id} was booked with {amount} {before.currency} for "
+        f"{before.number}; another transaction needs an id of its own"
+    )
 
 
 def _book(connection: sa.Connection, transfer: Transfer, row: Any, now: dt.datetime) -> None:

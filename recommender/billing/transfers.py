@@ -69,8 +69,15 @@ def _transfer(row: Mapping[str, str]) -> Transfer:
     amount_minor = parse_minor(_with_point(cells["amount"]), currency)
     if not amount_minor:
         raise ValueError("amount is 0")
-    paid_on = dt.date.fromisoformat(cells["date"])
+    paid_on = _date(cells["date"])
     return Transfer(transaction_id, paid_on, amount_minor, currency, cells["reference"])
+
+
+def _date(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"date is written like 2026-11-20, not {text!r}") from error
 
 
 def _with_point(amount: str) -> str:

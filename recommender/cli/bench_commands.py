@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from recommender.cli.common import emit, json_option, make_progress
+from recommender.cli.common import Number, emit, json_option, make_progress
 from recommender.cli.run_commands import compile_kernels
 from recommender.telemetry import configure_logging
 
@@ -34,7 +34,7 @@ def bench() -> None:
 @rounds_option
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.1, 600),
+    type=Number(0.1, 600),
     default=5.0,
     show_default=True,
     help="Length of a round, for each side.",
@@ -49,7 +49,7 @@ def bench() -> None:
 )
 @click.option(
     "--first-time-share",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.02,
     show_default=True,
     help="Share of requests by visitors who have seen no slate today; each writes an exposure.",
@@ -95,7 +95,7 @@ def serve(
 )
 @click.option(
     "--beside-seconds",
-    type=click.FloatRange(0, 600),
+    type=Number(0, 600),
     default=15.0,
     show_default=True,
     help="How long web and ingester work side by side, at 5,000 events a second; 0 leaves it out.",
@@ -134,7 +134,7 @@ def _sizes(_context: object, _parameter: object, value: str) -> tuple[int, ...]:
 )
 @click.option(
     "--quiet-seconds",
-    type=click.FloatRange(0, 600),
+    type=Number(0, 600),
     default=10.0,
     show_default=True,
     help="How long slates are asked for without a training, before and after; 0 leaves it out.",

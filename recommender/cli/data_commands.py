@@ -10,7 +10,7 @@ import click
 
 from recommender.bootstrap import Services
 from recommender.catalog.load_items import is_items, load_items, store_items_of_history
-from recommender.cli.common import emit, json_option, make_progress, make_services
+from recommender.cli.common import emit, json_option, make_progress, make_services, row_line
 from recommender.errors import InvalidInputError
 from recommender.events.history import is_order_lines
 from recommender.events.history_events import is_events
@@ -131,14 +131,8 @@ def _lines(report: Mapping[str, Any], currency: str) -> Iterator[str]:
         elif name == "ignored":
             yield from [f"ignored fields: {', '.join(value)}"] * bool(value)
         elif isinstance(value, list):
-            yield from map(_example, value)
+            yield from map(row_line, value)
         elif name.endswith("_minor"):
             yield f"{words.removesuffix(' minor')}: {format_minor(value, currency)} {currency}"
         else:
             yield f"{words}: {value:,}" if type(value) is int else f"{words}: {value}"
-
-
-def _example(one: Mapping[str, Any]) -> str:
-    place = f"{one['file']}, row {one['row']}" if "file" in one else f"row {one['row']}"
-    why = f": {one['detail']}" if "detail" in one else ""
-    return f"  {place}{why} [{one['code']}]"

@@ -48,7 +48,7 @@ def seal(shop_id: str, as_json: bool) -> None:
 @days.command("drop")
 @shop_option
 @click.option(
-    "--keep-days", required=True, type=click.IntRange(1), help="Age up to which days stay."
+    "--keep-days", required=True, type=click.IntRange(1, 36_500), help="Age up to which days stay."
 )
 @click.option("--yes", is_flag=True, help="Drop them; otherwise only say which.")
 @json_option

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from recommender.cli.common import emit, json_option, make_progress
+from recommender.cli.common import Number, emit, json_option, make_progress
 from recommender.errors import InvalidInputError
 from recommender.telemetry import configure_logging
 from recommender.training.evaluation import Probe, judge, tail_items
@@ -44,12 +44,12 @@ STEPS = ("read", "learn settings and blend", "fit", "rank", "compare single mode
 @click.option(
     "--tail",
     "dial",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     metavar="β",
     help="The tail dial; learned when not given.",
 )
 @click.option("--quick", is_flag=True, help="Only the blend: no table of single models, no curve.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @json_option
 def evaluate(
     folder: Path | None,

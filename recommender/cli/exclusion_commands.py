@@ -1,18 +1,18 @@
 """`recommender exclusions …`: who and what counts in neither arm of a shop's comparison."""
 
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import click
 
 from recommender.bootstrap import Services
-from recommender.cli.common import emit, json_option, make_services
+from recommender.cli.common import emit, json_option, make_services, read_text
 from recommender.events.order_marks import person_key
 from recommender.shops.change_exclusions import change_exclusions, read_timeline
 from recommender.shops.exclusions import ExclusionChange, Timeline, plain_mark, rules_as_json
 
 _shop_option = click.option("--shop", "shop_id", required=True, help="Id of the shop.")
-_people = click.File(encoding="utf-8")
+_people = click.File("rb")
 
 
 @click.group()
@@ -39,8 +39,8 @@ def show(shop_id: str, as_json: bool) -> None:
 @json_option
 def change(
     shop_id: str,
-    add_staff: TextIO | None,
-    drop_staff: TextIO | None,
+    add_staff: BinaryIO | None,
+    drop_staff: BinaryIO | None,
     add_marks: tuple[str, ...],
     drop_marks: tuple[str, ...],
     as_json: bool,
@@ -62,8 +62,9 @@ def change(
     _tell(services, shop_id, as_json=as_json)
 
 
-def _people_of(visitor_key: bytes, lines: TextIO | None) -> frozenset[str]:
-    told = (person_key(visitor_key, line) for line in lines or ())
+def _people_of(visitor_key: bytes, file: BinaryIO | None) -> frozenset[str]:
+    lines = read_text(file.read(), file.name).splitlines() if file else ()
+    told = (person_key(visitor_key, line) for line in lines)
     return frozenset(key for key in told if key)
 
 

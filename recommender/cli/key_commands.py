@@ -51,7 +51,9 @@ def list_keys(shop_id: str, as_json: bool) -> None:
 @key.command("revoke")
 @_shop_option
 @click.option("--key", "hint", help="First characters of a secret key, as listed.")
-@click.option("--signing", "version", type=int, help="Version of a signing secret.")
+@click.option(
+    "--signing", "version", type=click.IntRange(1, 1_000_000), help="Version of a signing secret."
+)
 @json_option
 def revoke(shop_id: str, hint: str | None, version: int | None, as_json: bool) -> None:
     """Make a key or a signing secret invalid at once; never the last one."""

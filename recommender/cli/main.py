@@ -16,6 +16,7 @@ _COMMANDS = {
     "schedule": "recommender.cli.run_commands:schedule",
     "demo": "recommender.cli.demo_commands:demo",
     "shop": "recommender.cli.shop_commands:shop",
+    "login": "recommender.cli.login_commands:login",
     "key": "recommender.cli.key_commands:key",
     "audit": "recommender.cli.audit_commands:audit",
     "import": "recommender.cli.data_commands:import_file",
@@ -80,6 +81,12 @@ def main() -> None:
         sys.exit(2)
     except InvalidInputError as error:
         click.echo(f"Error: {error} [{error.code}]", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A path that somebody named, here or in a setting.
+        click.echo(f"Error: {error.filename}: {error.strerror} [bad-path]", err=True)
         sys.exit(2)
     except RecommenderError as error:
         click.echo(f"Error: {error} [{error.code}]", err=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from recommender.cli.common import emit, json_option, make_services
+from recommender.cli.common import emit, json_option, make_services, row_line
 from recommender.events import link_orders, reconcile
 from recommender.events.order_links import LinkedBy
 from recommender.records import Shop
@@ -152,7 +152,8 @@ def disconnect(secret_id: str, shop_id: str, as_json: bool) -> None:
 
 @orders.command("links")
 @click.option("--shop", "shop_id", required=True)
-@click.option("--days", default=link_orders.REPORT_DAYS, show_default=True, type=int)
+@click.option("--days", default=link_orders.REPORT_DAYS, show_default=True,
+              type=click.IntRange(1, 36_500))  # fmt: skip
 @json_option
 def links(shop_id: str, days: int, as_json: bool) -> None:
     """Show how the orders of the last days found their visitors, and why the others did not."""
@@ -179,6 +180,7 @@ def _difference_lines(report: Mapping[str, Any], shop: Shop) -> Iterator[str]:
     )
     for reason, number in report["rejected"].items():
         yield f"{number:,} rows not read: {reason}"
+    yield from map(row_line, report["examples"])
     for kind, number in report["differences"].items():
         if number:
             yield f"{kind}: {number:,}"

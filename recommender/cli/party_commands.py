@@ -9,7 +9,7 @@ import click
 from recommender.billing.parties import put_buyer, put_entity, read_entities, read_parties
 from recommender.billing.party_fields import party_details, read_party
 from recommender.billing.vendor import Buyer, LegalEntity, missing_details
-from recommender.cli.common import emit, json_option, make_services
+from recommender.cli.common import emit, json_option, make_services, read_text
 from recommender.errors import InvalidInputError, NotFoundError
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -83,8 +83,9 @@ def show_buyer(shop_id: str, as_json: bool) -> None:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    text = read_text(file.read_bytes(), file.name)
     try:
-        return tomllib.loads(file.read_text())
+        return tomllib.loads(text)
     except ValueError as error:
         raise InvalidInputError(f"{file.name} is not TOML: {error}", code="bad-party") from error
 

@@ -17,7 +17,7 @@ from recommender.billing.parties import read_entity
 from recommender.billing.payments import Account, PaymentState, read_accounts, record_payments
 from recommender.billing.reminders import Reminder, late_interest, write_reminders
 from recommender.billing.transfers import read_transfers
-from recommender.cli.common import emit, json_option, make_services
+from recommender.cli.common import emit, json_option, make_services, read_text
 from recommender.errors import InvalidInputError
 from recommender.shops.money import format_minor, parse_decimal
 from recommender.shops.spreadsheet import safe_cell
@@ -36,8 +36,8 @@ def payments() -> None:
 @click.argument("file", type=_FILE, metavar="FILE.csv")
 @json_option
 def import_payments(file: Path, as_json: bool) -> None:
-    """Book a bank statement's transactions, each once; status 1 when some name no invoice."""
-    transfers, faults = read_transfers(file.read_text(encoding="utf-8"))
+    """Book a bank statement's transactions, each once; status 1 when some could not be."""
+    transfers, faults = read_transfers(read_text(file.read_bytes(), file.name))
     services = make_services(service="payments")
     report = record_payments(transfers, database=services.database, now=services.now())
     result = {
@@ -45,7 +45,8 @@ def import_payments(file: Path, as_json: bool) -> None:
         "known": report.known,
         "bad_rows": [asdict(fault) for fault in faults],
         "unknown": [
-            asdict(transfers[fault.index]) | {"detail": fault.detail} for fault in report.rejections
+            asdict(transfers[fault.index]) | {"code": fault.code, "detail": fault.detail}
+            for fault in report.rejections
         ],
     }
     emit(result, as_json=as_json, text=lambda: _imported_text(result))

@@ -12,7 +12,7 @@ from recommender.billing.power import HORIZONS, RUNS, Plan, Power, expect, power
 from recommender.billing.power_words import power_sentences
 from recommender.billing.preview import preview
 from recommender.bootstrap import Services
-from recommender.cli.common import emit, json_option, make_services
+from recommender.cli.common import Number, emit, json_option, make_services
 from recommender.errors import InvalidInputError
 from recommender.experiments.design import CALIBRATION_HOLDOUT, Step, Traffic, visitor_squared_cv
 from recommender.records import Shop
@@ -23,31 +23,32 @@ _METHOD = (
     f"planned variance (delta method); the chance of a fee from {RUNS:,} seeded runs of normal "
     "monthly estimates under the policy's own rule"
 )
-_PERCENT = click.FloatRange(0, 100)
-_BETWEEN = click.FloatRange(0, 100, min_open=True, max_open=True)
-_ABOVE_0 = click.FloatRange(min=0, min_open=True)
+_PERCENT = Number(0, 100)
+_BETWEEN = Number(0, 100, min_open=True, max_open=True)
+_VISITORS = Number(0, 1e10, min_open=True)
+_EFFECT = Number(0, 10_000, min_open=True)
 
 
 @click.command()
 @click.option("--shop", "shop_id", metavar="ID", help="Take traffic and terms as measured there.")
-@click.option("--visitors-per-month", "visitors", type=_ABOVE_0, help="Visitors of both arms.")
+@click.option("--visitors-per-month", "visitors", type=_VISITORS, help="Visitors of both arms.")
 @click.option("--conversion", type=_BETWEEN, help="Visitors who buy, %.")
 @click.option("--basket", help="Mean net order value, for example 80.00.")
-@click.option("--basket-cv", type=click.FloatRange(min=0), default=1.0, show_default=True,
+@click.option("--basket-cv", type=Number(0, 1_000), default=1.0, show_default=True,
               help="Spread of order values: standard deviation ÷ mean.")  # fmt: skip
-@click.option("--uplift", type=_ABOVE_0, default=3.0, show_default=True, help="True effect, %.")
+@click.option("--uplift", type=_EFFECT, default=3.0, show_default=True, help="True effect, %.")
 @click.option("--holdout", type=_BETWEEN, help="Visitors without, %, from the first day on. "
               "Otherwise three months of 50 %, then the recommended one.")  # fmt: skip
 @click.option("--months", type=click.IntRange(1, 120), default=12, show_default=True,
               help="A horizon beside 1, 12 and 24 months.")  # fmt: skip
 @click.option("--rate", type=_PERCENT, default=10.0, show_default=True, help="Of the effect, %.")
 @click.option("--policy", type=click.Choice(POLICIES), default=POLICIES[0], show_default=True)
-@click.option("--cuped-r2", type=click.FloatRange(0, 1, max_open=True), default=0.0,
+@click.option("--cuped-r2", type=Number(0, 1, max_open=True), default=0.0,
               show_default=True, help="Part of the variance that covariates explain.")  # fmt: skip
 @click.option("--exposed-revenue", type=_PERCENT, default=100.0, show_default=True,
               help="Revenue of visitors who meet a recommendation, %.")  # fmt: skip
 @click.option("--currency", default="EUR", show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @json_option
 def plan(shop_id: str | None, months: int, seed: int, as_json: bool, **told: Any) -> None:
     """Say before signature how sure the effect can get, and whether a fee will ever be due."""

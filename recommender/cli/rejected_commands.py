@@ -19,7 +19,7 @@ def rejected() -> None:
 @rejected.command("list")
 @click.option("--shop", "shop_id", required=True, help="Id of the shop.")
 @click.option("--all", "everything", is_flag=True, help="Also those that were replayed.")
-@click.option("--limit", default=_SHOWN, show_default=True, type=click.IntRange(1))
+@click.option("--limit", default=_SHOWN, show_default=True, type=click.IntRange(1, 100_000))
 @json_option
 def list_rejected(shop_id: str, everything: bool, limit: int, as_json: bool) -> None:
     """List a shop's rejected events with reason and payload, oldest first."""

@@ -132,6 +132,6 @@ def migrate() -> None:
     """Bring the database's schema up to date."""
     from recommender.adapters.database import migrate
 
-    services = make_services(service="migrate")
+    services = make_services(service="migrate", with_schema=False)
     migrate(services.database)
     click.echo("The database is up to date.")

@@ -1,21 +1,23 @@
 """`recommender shop …`: create shops and what belongs to them."""
 
 import datetime as dt
-import math
-import sys
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import click
 
-from recommender.cli.common import emit, json_option, make_services
+from recommender.cli.common import Number, emit, json_option, make_services
+from recommender.cli.login_commands import add_login
 from recommender.errors import InvalidInputError
 from recommender.records import Contract, Placement, PlacementSetting, RateTier
-from recommender.shops import accounts, registry
+from recommender.shops import registry
 from recommender.shops.keys import signing_secret
 from recommender.shops.money import parse_minor
+from recommender.shops.origins import change_origins
+
+_SHARE = Number(0, 1)
+_VISITORS = click.IntRange(*registry.N_STAR_BOUNDS)
 
 
 @click.group()
@@ -29,13 +31,13 @@ def shop() -> None:
 @click.option("--country", required=True, help="ISO 3166 code, for example FR.")
 @click.option("--timezone", required=True, help="For example Europe/Paris.")
 @click.option("--origin", "origins", required=True, multiple=True, help="https://shop.example")
-@click.option("--treatment-share", default=0.5, show_default=True, help="0 to 1.")
+@click.option("--treatment-share", default=0.5, type=_SHARE, show_default=True, help="0 to 1.")
 @json_option
 def create(treatment_share: float, as_json: bool, **order: object) -> None:
     """Create a shop and show its keys; the secrets are shown this once."""
     services = make_services(service="shop")
     new = registry.create_shop(
-        registry.ShopOrder(**order, treatment_share_ppm=round(treatment_share * 1_000_000)),  # type: ignore[arg-type]
+        registry.ShopOrder(**order, treatment_share_ppm=_fraction(treatment_share, 1_000_000)),  # type: ignore[arg-type]
         database=services.database,
         now=services.now(),
     )
@@ -58,14 +60,34 @@ def list_shops(as_json: bool) -> None:
     )
 
 
+@shop.command("origins")
+@click.option("--shop", "shop_id", required=True)
+@click.option("--add", multiple=True, metavar="ORIGIN", help="https://shop.example")
+@click.option("--remove", multiple=True, metavar="ORIGIN", help="Whose pages are refused then.")
+@json_option
+def origins(shop_id: str, add: tuple[str, ...], remove: tuple[str, ...], as_json: bool) -> None:
+    """List the origins whose pages may use the site key, after adding and removing some."""
+    services = make_services(service="shop")
+    found = services.shops.by_id(shop_id).origins
+    if add or remove:
+        found = change_origins(shop_id, add=add, remove=remove, database=services.database)
+    emit({"origins": found}, as_json=as_json, text=lambda: "\n".join(found))
+
+
 @shop.command("contract")
 @click.option("--shop", "shop_id", required=True)
 @click.option("--starts-on", required=True, help="First day, YYYY-MM-DD.")
-@click.option("--rate", default=0.1, show_default=True, help="Share of proven extra revenue.")
+@click.option(
+    "--rate", default=0.1, type=_SHARE, show_default=True, help="Share of proven extra revenue."
+)
 @click.option("--policy", default="gated_midpoint", type=click.Choice(registry.POLICIES))
-@click.option("--cap-month", default=0.05, show_default=True, help="Share of treated revenue.")
+@click.option(
+    "--cap-month", default=0.05, type=_SHARE, show_default=True, help="Share of treated revenue."
+)
 @click.option("--cap-year", default="0", show_default=True, help="Amount; 0 means none.")
-@click.option("--cap-year-share", default=0.0, help="Share of a year's treated revenue; 0: none.")
+@click.option(
+    "--cap-year-share", default=0.0, type=_SHARE, help="Share of a year's treated revenue; 0: none."
+)
 @click.option("--order-cap", default="0", show_default=True, help="Amount; 0 means none.")
 @click.option(
     "--visitor-month-cap",
@@ -77,8 +99,8 @@ def list_shops(as_json: bool) -> None:
 @click.option("--licence", default="0", show_default=True, help="Fixed fee of a month.")
 @click.option("--minimum", default="0", show_default=True, help="Least a month costs.")
 @click.option("--vat-case", default="by_country", type=click.Choice(registry.VAT_CASES))
-@click.option("--alpha", default=0.05, show_default=True)
-@click.option("--n-star", required=True, type=int, help="Visitors expected in twelve months.")
+@click.option("--alpha", default=0.05, type=_SHARE, show_default=True)
+@click.option("--n-star", required=True, type=_VISITORS, help="Visitors expected in twelve months.")
 @json_option
 def contract(
     shop_id: str, starts_on: str, policy: str, n_star: int, as_json: bool, **terms: Any
@@ -112,33 +134,13 @@ def contract(
     emit(result, as_json=as_json, text=lambda: f"Contract version {stored.version} of {shop_id}")
 
 
-@shop.command("user")
-@click.option("--shop", "shop_id", required=True)
-@click.option("--email", required=True)
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@json_option
-def user(shop_id: str, email: str, password_stdin: bool, as_json: bool) -> None:
-    """Give a person access to a shop's console; asks for the password without echo."""
-    if password_stdin:
-        password = sys.stdin.readline().rstrip("\n")
-    else:
-        password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    services = make_services(service="shop")
-    services.shops.by_id(shop_id)
-    added = accounts.add_user(
-        shop_id,
-        email,
-        password,
-        database=services.database,
-        now=services.now(),
-        user_id=f"user_{uuid.uuid4().hex[:12]}",
-    )
-    emit(asdict(added), as_json=as_json, text=lambda: f"{added.email} may open {shop_id}'s console")
+# What this command was called before there were others about logins.
+shop.add_command(add_login, "user")
 
 
 @shop.command("share")
 @click.option("--shop", "shop_id", required=True)
-@click.option("--treatment", required=True, type=float, help="0 to 1.")
+@click.option("--treatment", required=True, type=_SHARE, help="0 to 1.")
 @json_option
 def share(shop_id: str, treatment: float, as_json: bool) -> None:
     """Change the treatment share; a new stratum of the experiment starts."""
@@ -158,8 +160,8 @@ def share(shop_id: str, treatment: float, as_json: bool) -> None:
     "--allow-seen/--hide-seen", default=None, help="Whether items already seen may come back."
 )
 @click.option("--tail", help="The tail dial, 0 to 1, or `auto`: what training learned.")
-@click.option("--rotation", type=float, help="Scores this near take turns, 0 to 1.")
-@click.option("--exploration", type=float, help="Most places for items without events, 0 to 1.")
+@click.option("--rotation", type=_SHARE, help="Scores this near take turns, 0 to 1.")
+@click.option("--exploration", type=_SHARE, help="Most places for items without events, 0 to 1.")
 @click.option(
     "--heading", "headings", multiple=True, help="fr=Avec ceci; fr= for the widget's own."
 )
@@ -195,7 +197,7 @@ def _changed(
 def _ppm(text: str) -> int:
     try:
         return _fraction(float(text), 1_000_000)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InvalidInputError(
             f"{text!r} is neither a number nor `auto`", code="bad-value"
         ) from error
@@ -205,16 +207,13 @@ def _tier(text: str, currency: str) -> RateTier:
     amount, _, rate = text.partition("=")
     try:
         return RateTier(parse_minor(amount, currency), _fraction(float(rate), 10_000))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InvalidInputError(
             f"--tier is FROM=RATE, such as 500000=0.08, not {text!r}", code="bad-value"
         ) from error
 
 
-def _fraction(value: object, scale: int) -> int:
-    assert isinstance(value, float | int)
-    if not math.isfinite(value):
-        raise InvalidInputError(f"{value} is not a usable number", code="bad-value")
+def _fraction(value: float, scale: int) -> int:
     return round(value * scale)
 
 

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from recommender import tables
 from recommender.billing.parties import put_buyer, put_entity, read_parties
 from recommender.billing.vendor import VENDOR, Buyer
 from recommender.bootstrap import Services
@@ -23,6 +22,7 @@ from recommender.records import Contract, Shop
 from recommender.shops import registry
 from recommender.shops.accounts import add_user
 from recommender.shops.keys import signing_secret
+from recommender.shops.origins import change_origins
 
 SHOP_NAME = "Larkspur Gifts (demo)"
 EMAIL = "owner@larkspur.example"
@@ -123,15 +123,7 @@ def keep_parties(services: Services, shop: Shop) -> None:
 
 def keep_origins(services: Services, shop: Shop) -> None:
     """Follow the storefront when the demo starts on another port."""
-    wanted = _origins(services.settings)
-    if set(wanted) <= set(shop.origins):
-        return
-    with services.database.begin() as connection:
-        connection.execute(
-            tables.shops.update()
-            .where(tables.shops.c.shop_id == shop.shop_id)
-            .values(origins=sorted({*shop.origins, *wanted}))
-        )
+    change_origins(shop.shop_id, add=_origins(services.settings), database=services.database)
 
 
 def write_storefront_config(settings: Settings, notes: DemoNotes, folder: Path) -> None:

@@ -32,6 +32,7 @@ import pyarrow.compute as pc
 from recommender.errors import InvalidInputError
 from recommender.events.columns import UTC_TIME
 from recommender.events.history_times import to_utc
+from recommender.events.row_faults import MOST_NAMED, NO_TIME, RowFault
 from recommender.shops.money import exponent
 
 Lines = Any
@@ -83,6 +84,17 @@ _SERVICE_CODES = {
     "test": "TEST[0-9]*",
     "gift-voucher": "GIFT(_.*)?",
 }
+# Column whose cell breaks the rule, and what is wrong with it.
+_FAULTS = {
+    "bad-order-id": ("order_id", "no order's number of 1 to 120 signs"),
+    "bad-item-id": ("item_id", "no item's id of 1 to 100 signs"),
+    "bad-quantity": ("quantity", "no whole number"),
+    "zero-quantity": ("quantity", "no quantity"),
+    "bad-time": ("placed_at", NO_TIME),
+    "price-below-minor-unit": ("price", "finer than the currency"),
+    "bad-price": ("price", "no price such as 12.50"),
+    "negative-price": ("price", "below 0"),
+}
 _NUMBER = r"^-?[0-9]{1,9}(\.0*)?$"
 _PRICE = r"^-?[0-9]{1,9}(\.[0-9]{1,10})?$"
 
@@ -126,9 +138,27 @@ def count_fates(lines: Lines) -> dict[str, dict[str, int]]:
     return counts
 
 
-def reasons_of_rejected(lines: Lines) -> Any:
-    """Return each line's reason if it was rejected, empty for the others."""
-    return pc.if_else(pc.equal(lines["fate"], Fate.REJECTED.value), lines["reason"], "")
+def rejected_rows(files: Sequence[tuple[str, Lines]], lines: Lines) -> list[RowFault]:
+    """Name the first rows of each fault; an overlap of files is none.
+
+    Args:
+        files: As for `sort_out`.
+        lines: What it made of them.
+    """
+    named: list[RowFault] = []
+    for code, (ours, wanted) in _FAULTS.items():
+        left, start = MOST_NAMED, 0
+        for name, table in files:
+            reasons = lines["reason"].slice(start, table.num_rows)
+            start += table.num_rows
+            rows = pc.indices_nonzero(pc.equal(reasons, code))[:left]
+            cells = _text(_columns(table)[ours].take(rows)).to_pylist()
+            left -= len(cells)
+            named += [
+                RowFault(name, row + 1, code, f"{cell[:60]!r} is {wanted}")
+                for row, cell in zip(rows.to_pylist(), cells, strict=True)
+            ]
+    return named
 
 
 def count_repeated(lines: Lines) -> int:
@@ -151,17 +181,13 @@ def _missing(plain_names: set[str]) -> list[str]:
 
 
 def _standard(name: str, table: Lines, currency: str, timezone: str) -> Lines:
-    found = {_plain(column): table[column] for column in table.column_names}
-    if missing := _missing(set(found)):
+    plain_names = {_plain(column) for column in table.column_names}
+    if missing := _missing(plain_names):
         raise InvalidInputError(
             f"{name} is no list of order lines: no column for {', '.join(missing)}",
             code="missing-columns",
         )
-    empty = pa.nulls(table.num_rows, pa.string())
-    column = {
-        ours: next((found[their] for their in theirs if their in found), empty)
-        for ours, theirs in _COLUMNS.items()
-    }
+    column = _columns(table)
     price_minor, is_too_fine = _minor(_text(column["price"]), currency)
     return pa.table(
         {
@@ -173,9 +199,18 @@ def _standard(name: str, table: Lines, currency: str, timezone: str) -> Lines:
             "price_minor": price_minor,
             "customer": pc.replace_substring_regex(_text(column["customer"]), r"\.0$", ""),
             "is_too_fine": is_too_fine,
-            "service": _service(_text(column["item_id"]), has_codes="stockcode" in found),
+            "service": _service(_text(column["item_id"]), has_codes="stockcode" in plain_names),
         }
     )
+
+
+def _columns(table: Lines) -> dict[str, Any]:
+    found = {_plain(column): table[column] for column in table.column_names}
+    empty = pa.nulls(table.num_rows, pa.string())
+    return {
+        ours: next((found[their] for their in theirs if their in found), empty)
+        for ours, theirs in _COLUMNS.items()
+    }
 
 
 def _text(column: Any) -> Any:

@@ -21,9 +21,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
 from recommender.errors import InvalidInputError
+from recommender.events.row_faults import MOST_NAMED
 from recommender.records import Rejection
 
-MAX_EXAMPLES = 20
 _TEXT_KINDS = {".csv", ".tsv", ".txt"}
 _LINES_KINDS = {".jsonl", ".ndjson", ".json"}
 _BROKEN = (
@@ -134,7 +134,7 @@ def _table_of(rows: Sequence[dict[str, object]]) -> pa.Table:
 
 
 def faulty_rows(files: Sequence[tuple[str, Any]], reasons: Any) -> list[dict[str, object]]:
-    """Return the first rows that have a reason, `MAX_EXAMPLES` at most.
+    """Return the first rows that have a reason, `MOST_NAMED` at most.
 
     Args:
         files: Name and table of each file.
@@ -147,7 +147,7 @@ def faulty_rows(files: Sequence[tuple[str, Any]], reasons: Any) -> list[dict[str
     start = 0
     for name, table in files:
         own = reasons.slice(start, table.num_rows)
-        rows = pc.indices_nonzero(pc.not_equal(own, "")).slice(0, MAX_EXAMPLES - len(found))
+        rows = pc.indices_nonzero(pc.not_equal(own, "")).slice(0, MOST_NAMED - len(found))
         codes = own.take(rows).to_pylist()
         found += [
             {"file": name, "row": row + 1, "code": code}

@@ -5,6 +5,7 @@ An import that was killed is finished by starting it again; one that was finishe
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from recommender.errors import InvalidInputError
 from recommender.events import history
 from recommender.events.columns import EVENT_SCHEMA
 from recommender.events.history_events import read_events
-from recommender.events.history_files import faulty_rows, file_set_sha256, read_table
+from recommender.events.history_files import file_set_sha256, read_table
 from recommender.events.history_log import pseudonyms
 from recommender.events.history_orders import HistoricItem, collect_items, collect_statements
+from recommender.events.row_faults import why_none
 from recommender.events.store_history import (
     Import,
     Progress,
@@ -61,8 +63,8 @@ def load_orders(
     Returns:
         `lines_read`, `lines` (fate → reason → number), `repeated_lines`, `orders`, `refunds`,
         `customers`, `items`, `revenue_minor`, `refunded_minor`, `first_at`, `last_at`,
-        `conflicts`, `examples` of rejected lines; and `already_imported`, true when these files
-        had been imported before.
+        `examples` (the first rejected rows of each kind), `conflicts`; and `already_imported`,
+        true when these files had been imported before.
 
     Raises:
         InvalidInputError: A file cannot be read, lacks columns, or has no usable line; nothing
@@ -78,10 +80,11 @@ def load_orders(
     lines = history.sort_out(files, currency=shop.currency, timezone=shop.timezone)
     statements = collect_statements(lines, shop.currency)
     if statements.num_rows == 0:
-        raise InvalidInputError("No line of these files is an order", code="no-orders")
+        why = why_none(history.rejected_rows(files, lines))
+        raise InvalidInputError(f"No line of these files is an order{why}", code="no-orders")
     items = collect_items(lines)
     report = _describe(lines, statements) | {"items": len(items)}
-    report["examples"] = faulty_rows(files, history.reasons_of_rejected(lines))
+    report["examples"] = [asdict(fault) for fault in history.rejected_rows(files, lines)]
     report["conflicts"] = store_rows(job, _facts(statements, shop), EVENT_SCHEMA.empty_table())
     store_items(items)
     note_finished(job, report)

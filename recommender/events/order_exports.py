@@ -18,6 +18,7 @@ from recommender.errors import InvalidInputError
 from recommender.events import history
 from recommender.events.history_orders import collect_statements
 from recommender.events.history_times import to_utc
+from recommender.events.row_faults import MOST_NAMED, NO_TIME, RowFault, why_none
 from recommender.records import EventItem, OrderKind, Shop
 from recommender.shops.money import parse_minor
 
@@ -56,11 +57,13 @@ class Export:
     Attributes:
         refunds: Net amount of refunds that are told apart from their orders, by their number.
         rejected: Rows that could not be read, by reason.
+        examples: The first of them of each reason.
     """
 
     orders: dict[str, ExportedOrder] = field(default_factory=dict)
     refunds: dict[str, ExportedOrder] = field(default_factory=dict)
     rejected: Counter[str] = field(default_factory=Counter)
+    examples: list[RowFault] = field(default_factory=list)
 
 
 def read_export(files: Sequence[tuple[str, Any]], shop: Shop) -> Export:
@@ -80,7 +83,8 @@ def read_export(files: Sequence[tuple[str, Any]], shop: Shop) -> Export:
         for name, table in files:
             _take_rows(export, name, table, shop)
     if not export.orders:
-        raise InvalidInputError("No row of these files is an order", code="no-orders")
+        why = why_none(export.examples)
+        raise InvalidInputError(f"No row of these files is an order{why}", code="no-orders")
     return export
 
 
@@ -96,7 +100,10 @@ def local_day(at: dt.datetime, shop: Shop) -> dt.date:
 
 def _from_lines(files: Sequence[tuple[str, Any]], shop: Shop) -> Export:
     lines = history.sort_out(files, currency=shop.currency, timezone=shop.timezone)
-    export = Export(rejected=Counter(history.count_fates(lines)["rejected"]))
+    export = Export(
+        rejected=Counter(history.count_fates(lines)["rejected"]),
+        examples=history.rejected_rows(files, lines),
+    )
     for row in collect_statements(lines, shop.currency).to_pylist():
         told = ExportedOrder(
             order_id=row["fact_id"],
@@ -113,13 +120,15 @@ def _from_lines(files: Sequence[tuple[str, Any]], shop: Shop) -> Export:
 def _take_rows(export: Export, name: str, table: Any, shop: Shop) -> None:
     columns = _columns(name, table.column_names)
     placed = to_utc(table[columns["placed_at"]], shop.timezone).to_pylist()
-    for row, placed_at in zip(_rows(table, columns), placed, strict=True):
+    for number, (row, placed_at) in enumerate(zip(_rows(table, columns), placed, strict=True), 1):
         if not row["net"] and plain_number(row["order_id"]) in export.orders:
             continue  # a further line of the same order
         try:
             told = _order(row, placed_at, shop)
         except InvalidInputError as error:
             export.rejected[error.code] += 1
+            if export.rejected[error.code] <= MOST_NAMED:
+                export.examples.append(RowFault(name, number, error.code, str(error)))
         else:
             export.orders.setdefault(plain_number(told.order_id), told)
 
@@ -128,7 +137,7 @@ def _order(row: Mapping[str, str], placed_at: dt.datetime | None, shop: Shop) ->
     if not 1 <= len(row["order_id"]) <= 120:
         raise InvalidInputError("an order without a number", code="bad-order-id")
     if placed_at is None:
-        raise InvalidInputError("an order without a time", code="bad-time")
+        raise InvalidInputError(f"{row['placed_at'][:60]!r} is {NO_TIME}", code="bad-time")
     net_minor = parse_minor(row["net"], shop.currency)
     if net_minor < 0:
         raise InvalidInputError("an order below 0", code="negative-price")
@@ -155,10 +164,6 @@ def _columns(file: str, names: Iterable[str]) -> dict[str, str]:
 
 
 def _rows(table: Any, columns: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    texts = {
-        ours: table[theirs].cast(pa.string()).to_pylist()
-        for ours, theirs in columns.items()
-        if ours != "placed_at"
-    }
+    texts = {ours: table[theirs].cast(pa.string()).to_pylist() for ours, theirs in columns.items()}
     for values in zip(*texts.values(), strict=True):
         yield {name: (value or "").strip() for name, value in zip(texts, values, strict=True)}

@@ -8,7 +8,7 @@ import datetime as dt
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from recommender.events.order_exports import (
 from recommender.events.order_fold import IMPORTED_REVISION
 from recommender.events.reconciliations import DifferenceKind
 from recommender.events.record_order import record_facts
+from recommender.events.row_faults import RowFault
 from recommender.ports import EventStream
 from recommender.records import OrderFact, OrderKind, Shop, Source
 
@@ -63,6 +64,7 @@ class Reconciliation:
     Attributes:
         starts_on: First day compared, in the shop's time zone.
         ends_on: Last day compared.
+        examples: Rows that could not be read, the first of each reason.
     """
 
     starts_on: dt.date
@@ -70,6 +72,7 @@ class Reconciliation:
     orders_here: int
     orders_there: int
     rejected: dict[str, int]
+    examples: list[RowFault]
     differences: list[Difference]
     missing: list[ExportedOrder]
 
@@ -138,6 +141,7 @@ def as_json(outcome: Reconciliation) -> dict[str, Any]:
         "orders_here": outcome.orders_here,
         "orders_there": outcome.orders_there,
         "rejected": outcome.rejected,
+        "examples": [asdict(fault) for fault in outcome.examples],
         "differences": {kind.value: counts[kind.value] for kind in DifferenceKind},
         "listed": [
             {"kind": one.kind.value, "order_id": one.order_id, "here": one.here, "there": one.there}
@@ -196,6 +200,7 @@ def _compare(
         orders_here=sum(is_within(order.placed_at) for order in here),
         orders_there=len(there),
         rejected=dict(export.rejected),
+        examples=export.examples,
         differences=sorted(differences, key=lambda one: (one.kind.value, one.order_id)),
         missing=missing,
     )

@@ -8,7 +8,7 @@ import argon2
 import sqlalchemy as sa
 
 from recommender import tables
-from recommender.errors import InvalidInputError
+from recommender.errors import InvalidInputError, NotFoundError
 from recommender.shops.acting import all_shops
 from recommender.shops.audit import record_audit
 
@@ -34,6 +34,14 @@ class User:
     session_epoch: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What may be shown of a login."""
+
+    email: str
+    created_at: dt.datetime
+
+
 def add_user(
     shop_id: str, email: str, password: str, *, database: sa.Engine, now: dt.datetime, user_id: str
 ) -> User:
@@ -42,18 +50,14 @@ def add_user(
     Raises:
         InvalidInputError: The address is taken or malformed, or the password too short.
     """
-    email = email.strip().lower()
+    email = _plain(email)
     if "@" not in email or len(email) > 254:
         raise InvalidInputError("This is not an e-mail address", code="bad-email")
-    if len(password) < MIN_PASSWORD_LENGTH:
-        raise InvalidInputError(
-            f"A password has at least {MIN_PASSWORD_LENGTH} characters", code="weak-password"
-        )
     row = {
         "shop_id": shop_id,
         "user_id": user_id,
         "email": email,
-        "password_hash": _HASHER.hash(password),
+        "password_hash": _hash(password),
         "created_at": now,
     }
     try:
@@ -67,9 +71,54 @@ def add_user(
     return User(user_id, shop_id, email)
 
 
+def list_logins(shop_id: str, *, database: sa.Engine) -> list[Login]:
+    """Return a shop's logins, oldest first."""
+    users = tables.users.c
+    query = (
+        sa.select(users.email, users.created_at)
+        .where(users.shop_id == shop_id)
+        .order_by(users.created_at, users.email)
+    )
+    with database.connect() as connection:
+        return [Login(**row._mapping) for row in connection.execute(query)]
+
+
+def set_password(shop_id: str, email: str, password: str, *, database: sa.Engine) -> None:
+    """Replace a login's password and end its sessions, wherever their cookies are.
+
+    Raises:
+        NotFoundError: Code `unknown-login`: the shop has no login of this address.
+        InvalidInputError: The password is too short.
+    """
+    changed = tables.users.update().values(
+        password_hash=_hash(password), session_epoch=tables.users.c.session_epoch + 1
+    )
+    _change_login(shop_id, email, changed, "user.password-set", database)
+
+
+def remove_user(shop_id: str, email: str, *, database: sa.Engine) -> None:
+    """Take a login away; its sessions end with it.
+
+    Raises:
+        NotFoundError: Code `unknown-login`: the shop has no login of this address.
+    """
+    _change_login(shop_id, email, tables.users.delete(), "user.removed", database)
+
+
+def _change_login(
+    shop_id: str, email: str, change: sa.Update | sa.Delete, action: str, database: sa.Engine
+) -> None:
+    users, address = tables.users.c, _plain(email)
+    own = change.where(users.shop_id == shop_id, users.email == address)
+    with database.begin() as connection:
+        if not connection.execute(own).rowcount:
+            raise NotFoundError(f"{shop_id} has no login {address!r}", code="unknown-login")
+        record_audit(connection, action, shop_id=shop_id, subject=address)
+
+
 def verify_login(email: str, password: str, *, database: sa.Engine) -> User | None:
     """Return the user with this address and password, or None; takes as long either way."""
-    query = sa.select(tables.users).where(tables.users.c.email == email.strip().lower())
+    query = sa.select(tables.users).where(tables.users.c.email == _plain(email))
     with all_shops(), database.connect() as connection:
         row = connection.execute(query).first()
     with _GATE:
@@ -104,6 +153,18 @@ def end_sessions(user: User, *, database: sa.Engine) -> None:
             .where(users.c.shop_id == user.shop_id, users.c.user_id == user.user_id)
             .values(session_epoch=users.c.session_epoch + 1)
         )
+
+
+def _plain(email: str) -> str:
+    return email.strip().lower()
+
+
+def _hash(password: str) -> str:
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise InvalidInputError(
+            f"A password has at least {MIN_PASSWORD_LENGTH} characters", code="weak-password"
+        )
+    return _HASHER.hash(password)
 
 
 def _store_hash(user_id: str, password_hash: str, database: sa.Engine) -> None:

@@ -8,7 +8,6 @@ import zoneinfo
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
@@ -18,12 +17,14 @@ from recommender.records import Contract, Phase, Placement, PlacementSetting, Ra
 from recommender.shops.audit import record_audit
 from recommender.shops.keys import public_key, secret_key
 from recommender.shops.money import MINOR_LIMIT
+from recommender.shops.origins import plain_origin, read_origins
 from recommender.shops.placements import placement_faults
 from recommender.shops.secret_keys import insert_secret_key
 from recommender.shops.signing_secrets import insert_signing_secret
 
 POLICIES = ("gated_midpoint", "proven_minimum", "fair_value")
 VAT_CASES = ("by_country", "domestic", "reverse_charge", "outside_eu")
+N_STAR_BOUNDS = (100, 1_000_000_000_000)
 RandomBytes = Callable[[int], bytes]
 
 
@@ -80,7 +81,7 @@ def create_shop(
                 timezone=order.timezone,
                 public_key=new.public_key,
                 visitor_key=random(32),
-                origins=list(order.origins),
+                origins=read_origins(order.origins),
                 declared_effect_ppm=order.declared_effect_ppm,
                 created_at=now,
             )
@@ -246,19 +247,12 @@ def _check(order: ShopOrder) -> None:
         "timezone must be a name like Europe/Paris": order.timezone
         in zoneinfo.available_timezones(),
         "treatment share must lie between 0 and 1": 0 <= order.treatment_share_ppm <= 1_000_000,
-        "origins must look like https://shop.example": order.origins
-        and all(is_origin(origin) for origin in order.origins),
+        "origins must look like https://shop.example, without a path": order.origins
+        and all(map(plain_origin, order.origins)),
     }
     broken = [rule for rule, holds in rules.items() if not holds]
     if broken:
         raise InvalidInputError("; ".join(broken), code="invalid-shop")
-
-
-def is_origin(text: str) -> bool:
-    """Tell whether a text is a bare web origin: scheme, host, perhaps a port, nothing more."""
-    parts = urlsplit(text)
-    bare = f"{parts.scheme}://{parts.netloc}"
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and text == bare
 
 
 def _check_contract(contract: Contract) -> None:
@@ -280,7 +274,9 @@ def _check_contract(contract: Contract) -> None:
         "tiers must rise from above 0, with rates between 0 and 100 %": _tiers_rise(contract.tiers),
         f"vat_case must be one of {', '.join(VAT_CASES)}": contract.vat_case in VAT_CASES,
         "alpha must lie between 0.1 % and 50 %": 1_000 <= contract.alpha_ppm <= 500_000,
-        "n_star must be at least 100 visitors": contract.n_star >= 100,
+        "n_star must lie between 100 and 1,000,000,000,000 visitors": N_STAR_BOUNDS[0]
+        <= contract.n_star
+        <= N_STAR_BOUNDS[1],
     }
     broken = [rule for rule, holds in rules.items() if not holds]
     if broken:

@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 
 from recommender import tables
 from recommender.adapters import migrations
-from recommender.adapters.database import migrate, open_database
+from recommender.adapters.database import migrate, open_database, require_schema
 from recommender.tables import metadata
 
 
@@ -25,6 +25,7 @@ def test_migrating_again_changes_nothing(database: sa.Engine) -> None:
     migrate(database)
     with database.connect() as connection:
         assert sa.inspect(connection).has_table("invoices")
+    require_schema(database)
 
 
 def test_items_of_the_first_schema_count_as_seen_when_they_changed_last(tmp_path: Path) -> None:

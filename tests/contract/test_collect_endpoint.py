@@ -178,7 +178,7 @@ def test_workers_share_their_counts(build: Callable[..., Services], new_shop: Ne
     assert [callers[0].events(body).status_code for _ in range(4)] == [202] * 4
     assert callers[1].events(body).status_code == 202
     for services in (*workers, *workers):
-        keep_up(services)
+        keep_up(services.state, services.limits)
     assert callers[1].events(body).status_code == 429
 
 
@@ -268,7 +268,7 @@ def test_shop_and_shopper_go_on_while_redis_is_away(
         assert slate.json["items"] or slate.json["arm"] == "control"
         assert cut_off.signed("/v1/orders", order(clock)).status_code == 201
     away.state.spool.close()
-    keep_up(services)
+    keep_up(services.state, services.limits)
     bring_in(services)
     log = services.event_log.events(caller.shop.shop_id).to_pyarrow().to_pylist()
     ids = [row["event_id"] for row in log if row["type"] == "view_item"]

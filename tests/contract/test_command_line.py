@@ -4,8 +4,10 @@ import datetime as dt
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +30,19 @@ def run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def call(home: Path, *arguments: str) -> Result:
-    return called(*arguments, environ={"RECOMMENDER_HOME": str(home)})
+def call(home: Path, *arguments: str, stdin: str = "") -> Result:
+    return called(*arguments, environ={"RECOMMENDER_HOME": str(home)}, stdin=stdin)
+
+
+def create_shop(home: Path, *origins: str) -> str:
+    words = (word for origin in origins for word in ("--origin", origin))
+    made = call(
+        home,
+        *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
+        *("--timezone", "Europe/Paris", *words, "--json"),
+    )
+    shop_id: str = json.loads(made.stdout)["shop_id"]
+    return shop_id
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +116,7 @@ def test_every_command_explains_itself(tmp_path: Path) -> None:
 
 
 def test_a_placement_keeps_what_is_not_named(home: Path) -> None:
-    made = call(
-        home,
-        *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
-        *("--timezone", "Europe/Paris", "--origin", "https://s.example", "--json"),
-    )
-    named = ("shop", "placement", "--shop", json.loads(made.stdout)["shop_id"])
+    named = ("shop", "placement", "--shop", create_shop(home, "https://s.example"))
     cart = (*named, "--placement", "cart", "--json")
     first = call(home, *cart, "--n", "5", "--tail", "0.4", "--heading", "fr=Avec ceci", "--disable")
     assert first.exit_code == 0, first.stderr
@@ -162,12 +170,7 @@ def test_the_way_back_to_the_previous_artifact(home: Path) -> None:
 
 
 def test_reconcile_and_orders_speak_json_and_a_status(home: Path) -> None:
-    made = call(
-        home,
-        *("shop", "create", "--name", "S", "--currency", "EUR", "--country", "FR"),
-        *("--timezone", "Europe/Paris", "--origin", "https://s.example", "--json"),
-    )
-    shop = ("--shop", json.loads(made.stdout)["shop_id"])
+    shop = ("--shop", create_shop(home, "https://s.example"))
     connected = json.loads(
         call(home, "orders", "connect", *shop, "--platform", "woocommerce", "--json").stdout
     )
@@ -183,5 +186,85 @@ def test_reconcile_and_orders_speak_json_and_a_status(home: Path) -> None:
     assert (report["differences"]["missing-here"], report["recorded"]) == (1, 1)
     agreeing = call(home, *files)
     assert (agreeing.exit_code, "No differences" in agreeing.stdout) == (0, True)
+    (home / "list.csv").write_text("Order,Date,Net\nA,2026-03-20,12.50\nB,22/11/2026,1\nC,,1\n")
+    told = call(home, *files).stdout
+    assert "list.csv, row 2: '22/11/2026' is no time such as 2026-11-20 14:30 [bad-time]" in told
+    assert "list.csv, row 3: '' is no time" in told
+    (home / "list.csv").write_text("Order,Date,Net\nB,22/11/2026,1\n")
+    none = call(home, *files)
+    assert "No row of these files is an order: list.csv, row 1: '22/11/2026' is no" in none.stderr
     links = json.loads(call(home, "orders", "links", *shop, "--days", "10000", "--json").stdout)
     assert links["orders"] == {"before-events": 1}
+
+
+def test_logins_are_given_changed_and_taken_away(home: Path) -> None:
+    named = ("--shop", create_shop(home, "https://s.example"))
+
+    def login(deed: str, email: str, password: str = "") -> Result:
+        words = ("--email", email, *(["--password-stdin"] if password else []))
+        return call(home, "login", deed, *named, *words, stdin=f"{password}\n")
+
+    for email in ("a@s.example", "b@s.example"):
+        assert login("add", email, "correct horse battery").exit_code == 0
+    assert "taken" in login("add", "a@s.example", "correct horse battery").stderr
+    assert "weak-password" in login("password", "a@s.example", "short").stderr
+    assert login("password", "A@s.example", "another long password").exit_code == 0
+    assert login("remove", "b@s.example").exit_code == 0
+    gone = login("remove", "b@s.example")
+    assert (gone.exit_code, "[unknown-login]" in gone.stderr) == (1, True)
+    listed = json.loads(call(home, "login", "list", *named, "--json").stdout)["logins"]
+    assert [one["email"] for one in listed] == ["a@s.example"]
+    log = json.loads(call(home, "audit", "list", *named, "--json").stdout)["entries"]
+    told = [(one["action"], one["subject"]) for one in log[:2]]
+    assert told == [("user.removed", "b@s.example"), ("user.password-set", "a@s.example")]
+
+
+def test_origins_are_listed_and_changed(home: Path) -> None:
+    named = ("shop", "origins", "--shop", create_shop(home, "http://127.0.0.1:8795/"))
+    assert call(home, *named).stdout == "http://127.0.0.1:8795\n"
+    moved = call(home, *named, "--remove", "http://127.0.0.1:8795/", "--add", "https://s.example")
+    assert moved.stdout == "https://s.example\n"
+    assert "[last-origin]" in call(home, *named, "--remove", "https://s.example").stderr
+
+
+def test_wrong_input_is_one_line_and_no_traceback(home: Path, tmp_path: Path) -> None:
+    shop = ("--shop", create_shop(home, "https://s.example"))
+    latin = tmp_path / "old.csv"
+    latin.write_bytes("transaction_id,date\nMüller,x\n".encode("latin-1"))
+    plan = ("plan", "--visitors-per-month", "1000", "--conversion", "2", "--basket", "80")
+    contract = ("shop", "contract", *shop, "--starts-on", "2027-01-01")
+    wrong = {
+        ("payments", "import", str(latin)): "old.csv is not UTF-8 text (line 2)",
+        ("exclusions", "change", *shop, "--add-staff", str(latin)): "[not-utf-8]",
+        ("buyer", "set", *shop, str(latin)): "[not-utf-8]",
+        ("backup", "/dev/null/x"): "/dev/null/x/database: Not a directory [bad-path]",
+        (*plan, "--visitors-per-month", "nan"): "'--visitors-per-month': nan",
+        (*plan, "--seed", "-1"): "'--seed'",
+        (*contract, "--n-star", "9" * 20): "'--n-star'",
+        (*contract, "--n-star", "5000", "--rate", "inf"): "'--rate'",
+        (*contract, "--n-star", "5000", "--tier", "1=inf"): "[bad-value]",
+        ("shop", "create", "--treatment-share", "nan"): "'--treatment-share': nan",
+        ("orders", "links", *shop, "--days", "9999999999"): "'--days'",
+    }
+    for words, told in wrong.items():
+        done = call(home, *words)
+        assert done.exit_code == 2, (words, done.stderr)
+        assert told in done.stderr.splitlines()[-1], (words, done.stderr)
+    nowhere = call(Path("/dev/null/x"), "shop", "list")
+    assert (nowhere.exit_code, nowhere.stderr) == (
+        2,
+        "Error: /dev/null/x: Not a directory [bad-path]\n",
+    )
+
+
+def test_a_home_without_a_schema_says_what_to_do(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for words in (("shop", "list"), ("audit", "list")):
+        done = call(home, *words)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert "has no tables yet: run `recommender migrate` [schema-missing]" in done.stderr
+    assert call(home, "migrate").exit_code == 0
+    assert call(home, "shop", "list").stdout == "No shops\n"
+    with closing(sqlite3.connect(home / "control.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '0001'")
+    assert "is of an earlier release: run" in call(home, "shop", "list").stderr

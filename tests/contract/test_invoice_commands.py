@@ -136,13 +136,13 @@ def test_from_parties_to_the_journal(
     assert (folder / "reminders-2027-04-01.csv").read_text().count("\n") == 2
 
     euros = f"{row['gross_minor'] // 100}.{row['gross_minor'] % 100:02}"
-    lines = f"T1,2027-04-02,{euros},EUR,{number}\nT2,2027-04-02,7,EUR,gift\nT3,x,7,EUR,\n"
+    lines = f"T1,2027-04-02,{euros},EUR,{number}\nT2,2027-04-02,7,EUR,gift\nT3,20.4.2027,7,EUR,\n"
     bank = write(tmp_path / "bank.csv", f"transaction_id,date,amount,currency,reference\n{lines}")
     imported = run("payments", "import", bank)
     assert imported.exit_code == 1
     assert imported.stdout.splitlines()[0] == "1 booked, 0 were booked before"
     assert "not booked, T2 of 2027-04-02" in imported.stdout
-    assert "row 3:" in imported.stdout
+    assert "row 3: date is written like 2026-11-20, not '20.4.2027'" in imported.stdout
     assert f"{number}  Laden GmbH" in run("payments", "list", "--state", "paid").stdout
 
     export = ["--entity", "example-fr", "--from", "2027-01-01", "--to", "2027-12-31"]

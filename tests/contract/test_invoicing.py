@@ -212,6 +212,7 @@ def test_a_payment_is_booked_once_however_often_it_is_told(
         transfer("T3", 500, "no idea"),
         transfer("T4", 500, "2027-000099"),
         replace(transfer("T5", 500, number), currency="GBP"),
+        transfer("T1", 700, number),
     ]
     report = record_payments(transfers, database=database, now=NOW)
     assert [booked.transaction_id for booked in report.booked] == ["T1", "T2"]
@@ -220,9 +221,11 @@ def test_a_payment_is_booked_once_however_often_it_is_told(
         (3, "unknown-reference"),
         (4, "unknown-reference"),
         (5, "unknown-reference"),
+        (6, "transaction-conflict"),
     ]
+    assert f"T1 was booked with 10.00 EUR for {number}" in report.rejections[-1].detail
     again = record_payments(transfers, database=database, now=NOW)
-    assert (again.booked, again.known) == ((), 3)
+    assert (again.booked, again.known, len(again.rejections)) == ((), 3, 4)
     [account] = read_accounts(database=database)
     assert account.state(dt.date(2027, 6, 1)) is PaymentState.PAID
     with database.connect() as connection:

@@ -548,11 +548,14 @@ def test_a_changed_attachment_is_noticed(issued: bytes) -> None:
 
 
 @ON_SQLITE
-def test_files_without_evidence_are_refused(issued: bytes) -> None:
+def test_files_without_evidence_are_refused(
+    issued: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     for pdf, code in ((b"no pdf", "bad-pdf"), (_bare(issued), "no-evidence")):
         with pytest.raises(InvalidInputError) as caught:
             verify_invoice(pdf)
         assert caught.value.code == code
+    assert caplog.records == []  # one line tells all: the parser's own stay unsaid
     for changed in ({"evidence.csv": b"a,b"}, {"statement.json": b"{"}, {"statement.json": b"[]"}):
         with pytest.raises(InvalidInputError) as caught:
             verify_invoice(_with_attachments(issued, changed))

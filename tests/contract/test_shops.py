@@ -2,16 +2,24 @@
 
 import datetime as dt
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
 
 from money_world import contract
 from recommender import tables
-from recommender.errors import InvalidInputError, NotAllowedError, NotFoundError
+from recommender.errors import (
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    RecommenderError,
+)
 from recommender.records import Placement, PlacementSetting, Shop
-from recommender.shops import accounts, registry, secret_keys
-from recommender.shops.directory import ShopDirectory
+from recommender.shops import accounts, origins, registry, secret_keys
+from recommender.shops.audit import read_audit
+from recommender.shops.directory import CACHE_SECONDS, ShopDirectory
+from recommender.shops.registry import NewShop
 
 NOW = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
 
@@ -73,6 +81,29 @@ def test_a_faulty_order_names_every_fault(
     for word in ("currency", "timezone", "origins"):
         assert word in str(caught.value)
     assert ShopDirectory(database).all() == []
+
+
+def test_origins_are_changed_and_pages_follow(database: sa.Engine, new_shop: NewShop) -> None:
+    seconds = [0.0]
+    directory = ShopDirectory(database, monotonic=lambda: seconds[0])
+    change = partial(origins.change_origins, new_shop.shop_id, database=database)
+    before = directory.by_public_key(new_shop.public_key).origins
+    added = "https://new.example"
+    assert change(add=[f"{added}/", *before]) == (*before, added)
+    seconds[0] = CACHE_SECONDS
+    assert directory.by_public_key(new_shop.public_key).origins == (*before, added)
+    for named, code in (
+        ({"remove": [*before, added]}, "last-origin"),
+        ({"remove": ["https://other.example"]}, "unknown-origin"),
+        ({"add": ["https://shop.example/path"]}, "bad-origin"),
+    ):
+        with pytest.raises(RecommenderError) as caught:
+            change(**named)  # type: ignore[arg-type]
+        assert caught.value.code == code
+    assert change(remove=before) == (added,)
+    told = [(one.action, one.detail) for one in read_audit(new_shop.shop_id, database=database)[:3]]
+    assert [action for action, _ in told].count("origins.changed") == 2
+    assert told[0][1] == {"added": "", "removed": " ".join(before)}
 
 
 def test_contracts_are_numbered_and_govern_from_their_first_day(

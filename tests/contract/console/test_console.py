@@ -23,6 +23,7 @@ from recommender.billing.archive import Settlement
 from recommender.billing.settle import settle
 from recommender.bootstrap import Services
 from recommender.records import Arm, EventItem, EventType, Shop
+from recommender.shops import accounts
 from recommender.shops.accounts import add_user
 from recommender.shops.registry import ShopOrder, create_shop
 from recommender.uplift.measure import measure
@@ -90,12 +91,22 @@ def test_a_session_ends_after_twelve_hours(client: FlaskClient, clock: Clock) ->
     assert client.get("/console/").status_code == 302
 
 
-@pytest.mark.usefixtures("owner")
-def test_a_removed_login_ends_its_sessions(client: FlaskClient, services: Services) -> None:
+@pytest.mark.parametrize("deed", ["password set", "login removed"])
+def test_a_changed_login_ends_its_sessions(
+    client: FlaskClient, services: Services, owner: Shop, deed: str
+) -> None:
     log_in(client)
-    with services.database.begin() as connection:
-        connection.execute(tables.users.delete())
+    assert client.get("/console/").status_code == 200
+    if deed == "login removed":
+        accounts.remove_user(owner.shop_id, EMAIL, database=services.database)
+    else:
+        accounts.set_password(
+            owner.shop_id, f" {EMAIL.upper()}", "quite another one", database=services.database
+        )
     assert client.get("/console/").status_code == 302
+    assert log_in(client).status_code == 401
+    if deed == "password set":
+        assert log_in(client, "quite another one").status_code == 302
 
 
 def test_pages_allow_no_script_and_no_inline_style(

@@ -11,8 +11,10 @@ from recommender.events.history import (
     count_fates,
     count_repeated,
     is_order_lines,
+    rejected_rows,
     sort_out,
 )
+from recommender.events.row_faults import MOST_NAMED, NO_TIME, RowFault
 
 FIRST_YEAR = [
     "Invoice", "StockCode", "Description", "Quantity", "InvoiceDate", "Price", "Customer ID",
@@ -165,6 +167,21 @@ def test_an_invoice_in_two_files_counts_once_from_the_first() -> None:
         "not_goods": {},
         "rejected": {"invoice-in-earlier-file": 2},
     }
+
+
+def test_rejected_rows_are_named_the_first_of_each_kind() -> None:
+    tables = [
+        texts([row("1"), row("1", at="22/11/2026"), row("1", quantity="a few"), row("1", "S")]),
+        texts([row("1"), *[row(str(number), quantity="") for number in range(2, 30)]]),
+    ]
+    files = [(f"{number}.csv", table) for number, table in enumerate(tables)]
+    named = rejected_rows(files, sorted_out(*tables))
+    bad_quantity, bad_time = named[:-1], named[-1]
+    assert bad_time == RowFault("0.csv", 2, "bad-time", f"'22/11/2026' is {NO_TIME}")
+    assert bad_quantity[0] == RowFault("0.csv", 3, "bad-quantity", "'a few' is no whole number")
+    assert [(one.file, one.row) for one in bad_quantity[1:]] == [
+        ("1.csv", row) for row in range(2, MOST_NAMED + 1)
+    ]
 
 
 def test_a_price_keeps_all_decimals_of_its_currency() -> None:
