@@ -94,7 +94,7 @@ def metrics_page(measured: Measurement, contract: Contract, billed: Estimate | N
     """Return the page.
 
     Args:
-        billed: The estimate that is billed, to stand beside the other cuts.
+        billed: The estimate that is billed: the revenue per visitor, and beside the other cuts.
     """
     alpha = Decimal(contract.alpha_ppm) / 1_000_000
 
@@ -119,16 +119,19 @@ def metrics_page(measured: Measurement, contract: Contract, billed: Estimate | N
     ]
     return MetricsPage(
         certainty=certainty_words(contract),
-        metrics=_metrics(measured, contract, alpha),
+        metrics=_metrics(measured, contract, billed),
         views=_rows([(all_so_far, billed), *views]) if views else [],
         placements=_rows(placements),
         months=_rows(months),
     )
 
 
-def _metrics(measured: Measurement, contract: Contract, alpha: Decimal) -> list[MetricRow]:
+def _metrics(
+    measured: Measurement, contract: Contract, billed: Estimate | None
+) -> list[MetricRow]:
     rows = []
-    for metric in compare_metrics(measured.moments, alpha=alpha, n_star=contract.n_star):
+    alpha, n_star = Decimal(contract.alpha_ppm) / 1_000_000, contract.n_star
+    for metric in compare_metrics(measured.moments, billed=billed, alpha=alpha, n_star=n_star):
         write = _writer(metric.name, contract.currency)
         title, note = _TITLES[metric.name]
         bounds = metric.relative_sequence

@@ -52,14 +52,15 @@ _UNMEASURED: dict[str, Any] = {
 def _measured(seen: Preview) -> dict[str, Any]:
     measured, contract, bill = seen.measured, seen.evidence.contract, seen.bill
     alpha, n_star = Decimal(contract.alpha_ppm) / 1_000_000, contract.n_star
-    metrics = compare_metrics(measured.moments, alpha=alpha, n_star=n_star)
+    estimate = bill.target.estimate
+    metrics = compare_metrics(measured.moments, billed=estimate, alpha=alpha, n_star=n_star)
     views = [
         (view, estimate_strata(view.strata, alpha=alpha, n_star=n_star)) for view in measured.views
     ]
     return {
         "through": measured.sums[-1].day.isoformat() if measured.sums else None,
         "measured_at": measured.measured_at.isoformat(),
-        "estimate": _figures(bill.target.estimate),
+        "estimate": _figures(estimate),
         "in_both_arms": measured.in_both_arms,
         "in_both_arms_share": measured.in_both_arms_share,
         "frozen_days": [

@@ -286,6 +286,11 @@ def test_metrics_stand_with_their_intervals(
     # 4 pages a visit with, 3 without, the same for everybody.
     assert re.search(r"Pages per visit .*?<td>4.00 .*?<td>3.00 .*?\+33.3 %", page)
     assert page.count('class="whiskers"') == 4 + 3 + 4
+    revenue = re.search(r"Revenue per visitor .*?([+−-]\S+ % to [+−-]\S+ %)", page)
+    billed = re.search(r"All so far .*?([+−-]\S+ % to [+−-]\S+ %)", page)
+    assert revenue is not None
+    assert billed is not None
+    assert revenue[1] == billed[1]
 
 
 def test_a_measurement_of_an_earlier_release_has_no_metrics(
@@ -319,6 +324,13 @@ def test_the_shop_s_server_reads_the_same(
     assert (xml.mimetype, xml.data) == ("application/xml", b"<xml/>")
     uplift = client.get("/v1/uplift", headers=bearer).json
     assert uplift is not None
-    assert {metric["name"] for metric in uplift["metrics"]} >= {"pages_per_visit"}
+    metrics = {metric["name"]: metric for metric in uplift["metrics"]}
+    assert "pages_per_visit" in metrics
+    # The small group missed large baskets: the billed interval allows for that, so all of them do.
+    revenue, billed = metrics["revenue_per_visitor_minor"], uplift["estimate"]
+    for interval in ("fixed", "sequence"):
+        told = [round(bound * 1_000_000) for bound in revenue[f"relative_{interval}"]]
+        assert told == billed[f"uplift_{interval}_ppm"]
+    assert round(revenue["relative"] * 1_000_000) == billed["uplift_ppm"]
     assert {view["kind"] for view in uplift["views"]} >= {"trailing", "placement"}
     assert uplift["preview"]["month"] == "2026-04"
