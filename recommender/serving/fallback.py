@@ -11,8 +11,8 @@ from recommender.training.popularity import POPULAR
 
 NEWEST_LOOKED_AT = 1_000
 NEWEST = "newest"
-"""Reason code of items shown while nothing is learned. Its words say neither that they are popular nor
-that they are new in the shop: on a catalogue's first day all of it became known at once."""
+"""Reason code of items shown while nothing is learned. Its words say neither that they are popular
+nor that they are new in the shop: on a catalogue's first day all of it became known at once."""
 
 
 class Fallback(StrEnum):

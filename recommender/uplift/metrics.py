@@ -113,6 +113,12 @@ class Metric:
     relative_fixed: Bounds | None
     relative_sequence: Bounds | None
 
+    @property
+    def direction(self) -> str:
+        """Return `up` or `down` once the interval at every look excludes 0, else `same`."""
+        low, high = self.relative_sequence or (0, 0)
+        return "up" if low > 0 else "down" if high < 0 else "same"
+
 
 @dataclass(frozen=True, slots=True)
 class _Ratio:

@@ -8,6 +8,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response as AnyResponse
 
 from recommender.billing.preview import preview
+from recommender.billing.shown import metrics_beside
 from recommender.errors import (
     InvalidInputError,
     NotFoundError,
@@ -94,14 +95,20 @@ def overview() -> str:
     """Show what the recommendations changed, and what that costs."""
     shop = current_visit().shop
     seen = preview(shop, database=services().database, now=services().now())
+    words = figures.comparison(shop)
     if seen is None or not seen.evidence.sums:
-        share = figures.treated_share(shop)
-        has_events = bool(_latest_events(shop))
-        return render_page("overview", statement=None, has_events=has_events, share=share)
+        return render_page(
+            "overview",
+            statement=None,
+            has_events=bool(_latest_events(shop)),
+            comparison=words,
+        )
+    metrics = metrics_beside(seen.measured, seen.evidence.contract, seen.bill.target.estimate)
     return render_page(
         "overview",
+        comparison=words,
         statement=preview_page(shop, seen),
-        cards=figures.behaviour_cards(seen.measured.behaviour, shop.currency),
+        cards=figures.behaviour_cards(seen.measured.behaviour, metrics, shop.currency),
         measured_at=figures.moment(seen.measured.measured_at, shop),
     )
 

@@ -6,9 +6,10 @@ from decimal import Decimal
 
 from recommender.billing import wording
 from recommender.billing.months import parse_month
+from recommender.billing.shown import metrics_beside
 from recommender.records import Contract, Placement
 from recommender.uplift.estimate import Estimate, estimate_strata
-from recommender.uplift.metrics import Figure, MetricName, compare_metrics
+from recommender.uplift.metrics import Figure, MetricName
 from recommender.uplift.stored import Measurement
 from recommender.uplift.views import TRAILING_DAYS, View, ViewKind
 from recommender.web.console_funnel import signed
@@ -126,18 +127,12 @@ def metrics_page(measured: Measurement, contract: Contract, billed: Estimate | N
     )
 
 
-def _metrics(
-    measured: Measurement, contract: Contract, billed: Estimate | None
-) -> list[MetricRow]:
+def _metrics(measured: Measurement, contract: Contract, billed: Estimate | None) -> list[MetricRow]:
     rows = []
-    alpha, n_star = Decimal(contract.alpha_ppm) / 1_000_000, contract.n_star
-    for metric in compare_metrics(measured.moments, billed=billed, alpha=alpha, n_star=n_star):
+    for metric in metrics_beside(measured, contract, billed):
         write = _writer(metric.name, contract.currency)
         title, note = _TITLES[metric.name]
         bounds = metric.relative_sequence
-        verdict = "same"
-        if bounds is not None and not bounds[0] <= 0 <= bounds[1]:
-            verdict = "up" if bounds[0] > 0 else "down"
         rows.append(
             MetricRow(
                 title,
@@ -146,7 +141,7 @@ def _metrics(
                 *_figure(metric.control, write),
                 "–" if bounds is None or metric.relative is None else signed(metric.relative),
                 "" if bounds is None else f"{signed(bounds[0])} to {signed(bounds[1])}",
-                verdict,
+                metric.direction,
             )
         )
     return rows

@@ -48,7 +48,7 @@ def show_now() -> str:
     shop = current_visit().shop
     seen = _preview(shop)
     if seen is None:
-        return _page("statement", "now", statement=None, share=figures.treated_share(shop))
+        return _page("statement", "now", statement=None, comparison=figures.comparison(shop))
     return _page(
         "statement",
         "now",

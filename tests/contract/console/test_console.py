@@ -14,11 +14,13 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from pages import EMAIL, NOW, PASSWORD, STARTS_ON, log_in, log_in_by_hand, token
 from playwright.sync_api import Browser
+from statement_world import measurement
 
-from money_world import CONTRACT
+from money_world import CONTRACT, buyers
 from recommender import tables
 from recommender.adapters.invoice_pdf import render_invoice
 from recommender.adapters.redis_state import RedisState
+from recommender.billing.advance import begin_design
 from recommender.billing.archive import Settlement
 from recommender.billing.settle import settle
 from recommender.bootstrap import Services
@@ -26,6 +28,7 @@ from recommender.records import Arm, EventItem, EventType, Shop
 from recommender.shops.accounts import add_user
 from recommender.shops.registry import ShopOrder, create_shop
 from recommender.uplift.measure import measure
+from recommender.uplift.stored import store_measurement
 from recommender.web.app import create_app
 from shoppers import Shoppers, live_through
 from world import Clock
@@ -124,6 +127,20 @@ def test_a_new_shop_is_told_what_to_do(see: Callable[[str], str], owner: Shop) -
     assert f'data-shop="{owner.public_key}"&gt;&lt;/script&gt;' in page
     assert "No event has arrived lately" in page
     assert "No model is trained yet" in page
+
+
+def test_in_the_a_a_fortnight_nobody_is_said_to_see_anything(
+    services: Services, see: Callable[[str], str], owner: Shop
+) -> None:
+    begin_design(owner, database=services.database, now=NOW)
+    page = see("/console/")
+    assert "For the first 14 days (A/A) nobody sees recommendations" in page
+    assert "nobody sees recommendations" in see("/console/statements/now")
+    assert re.search(r"<td>nobody</td>", see("/console/plan"))
+    sums = [buyers(arm, 40, 2, 5_000, NOW.date(), stratum=2) for arm in Arm]
+    with services.database.begin() as connection:
+        store_measurement(connection, owner.shop_id, measurement(sums), NOW)
+    assert "nobody sees recommendations" in see("/console/")
 
 
 def test_a_shop_measured_without_visitors_still_reads_as_new(

@@ -293,6 +293,16 @@ def test_metrics_stand_with_their_intervals(
     assert revenue[1] == billed[1]
 
 
+def test_the_overview_colours_only_what_is_more_than_chance(
+    see: Callable[[str], str], lived: Callable[[str], None]
+) -> None:
+    lived("not-proven")
+    page = see("/console/")
+    changes = re.findall(r'<p class="change (\w+)">([+-]\S+ %)</p>', page)
+    assert [direction for direction, _ in changes] == ["up", "same", "same", "same"]
+    assert all(not change.startswith("+0.0") for _, change in changes)
+
+
 def test_a_measurement_of_an_earlier_release_has_no_metrics(
     see: Callable[[str], str], services: Services, lived: Callable[[str], None]
 ) -> None:
