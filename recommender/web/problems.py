@@ -3,6 +3,7 @@
 import random
 from http import HTTPStatus
 
+import orjson
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
@@ -88,14 +89,25 @@ def register_problems(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> Response | tuple[str, int]:
         status = error.code or 500
-        if request.path.startswith("/console"):
+        if _is_console():
             # Addresses that belong to no route never reach the console's own handlers.
-            return render_template("console/problem.html", error=error.description), status
+            return _page(error.description or HTTPStatus(status).description, status)
         code = HTTPStatus(status).phrase.lower().replace(" ", "-")
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             code = "body-too-large"
         return problem(status, code, error.description or HTTPStatus(status).description)
 
     @app.errorhandler(Exception)
-    def _ours(error: Exception) -> Response:
-        return problem_of(error, request.path)
+    def _ours(error: Exception) -> Response | tuple[str, int]:
+        answer = problem_of(error, request.path)
+        if _is_console():
+            return _page(orjson.loads(answer.data)["detail"], answer.status_code)
+        return answer
+
+
+def _is_console() -> bool:
+    return request.path.startswith("/console")
+
+
+def _page(sentence: str, status: int) -> tuple[str, int]:
+    return render_template("console/problem.html", error=sentence), status

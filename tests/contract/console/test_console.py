@@ -365,8 +365,24 @@ def test_pages_fit_the_screen_and_break_no_policy(
     assert complaints == []
 
 
+@pytest.mark.usefixtures("owner")
 def test_an_address_that_does_not_exist_is_a_page(client: FlaskClient) -> None:
-    answer = client.get("/console/nothing-here")
-    assert answer.status_code == 404
-    assert answer.mimetype == "text/html"
+    log_in(client)
+    for path in (
+        "nothing-here",
+        f"statements/2026-10/{10**23}",
+        f"statements/2026-10/{10**23}.csv",
+    ):
+        answer = client.get(f"/console/{path}")
+        assert answer.status_code == 404
+        assert answer.mimetype == "text/html"
+        assert "Back to the overview" in answer.text
+
+
+def test_a_fault_of_ours_is_a_page_too(services: Services) -> None:
+    app = create_app(services)
+    app.add_url_rule("/console/broken", view_func=lambda: 1 // 0)
+    answer = app.test_client().get("/console/broken")
+    assert (answer.status_code, answer.mimetype) == (500, "text/html")
+    assert "The service failed on this request; it is logged." in answer.text
     assert "Back to the overview" in answer.text
