@@ -35,6 +35,8 @@ _STATUS_BY_CODE = {
     "rate-limited": 429,
     "too-many-feeds": 429,
 }
+_CODE_BY_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
+"""What the framework refuses before a route runs; everything else of it is a `bad-request`."""
 _RETRY_SECONDS = {503: (1, 15), 429: (20, 80)}
 _STATUS_BY_CLASS: dict[type[RecommenderError], int] = {
     InvalidInputError: 422,
@@ -92,9 +94,7 @@ def register_problems(app: Flask) -> None:
         if _is_console():
             # Addresses that belong to no route never reach the console's own handlers.
             return _page(error.description or HTTPStatus(status).description, status)
-        code = HTTPStatus(status).phrase.lower().replace(" ", "-")
-        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            code = "body-too-large"
+        code = _CODE_BY_STATUS.get(status, "bad-request")
         return problem(status, code, error.description or HTTPStatus(status).description)
 
     @app.errorhandler(Exception)
