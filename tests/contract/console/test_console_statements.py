@@ -41,7 +41,7 @@ def lived(services: Services, owner: Shop) -> Callable[[str], None]:
         ("due", "Due", "Billed before"),
         ("capped", "Limited by the cap", "above the month’s or the year’s cap"),
         ("not-proven", "Not proven yet", "no difference is proven yet"),
-        ("too-few", "Not proven yet", "either group needs 30 before anything is due"),
+        ("too-few", "Not proven yet", "each group needs 30 before anything is due"),
         ("frozen", "Billing is frozen", "(p &lt; 0.001)"),
         ("credit", "Credit", "in your favour, without VAT"),
     ],
