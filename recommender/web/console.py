@@ -171,7 +171,8 @@ def _latest_events(shop: Shop) -> list[Event]:
     except UnavailableError:
         return []
     # A page that was left before its answer came tells its events again from the next one.
-    return list({event.event_id: event for event in events}.values())
+    found = {event.event_id: event for event in events}.values()
+    return sorted(found, key=lambda event: event.received_at, reverse=True)
 
 
 def _last_training(shop: Shop) -> figures.Training | None:

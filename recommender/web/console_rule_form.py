@@ -142,6 +142,8 @@ def _instant(typed: Mapping[str, str], name: str, shop: Shop, faults: dict[str, 
 
 
 def _sentence(fault: Fault) -> str:
+    if fault.code == "bad-margin":  # the form asks for percent, the API for a share
+        return "Please enter a percentage from −100 to 100."
     return _capitalised(fault.detail)
 
 

@@ -297,7 +297,11 @@ def test_the_technician_sees_what_arrives(
     shoppers.event(EventType.ADD_TO_CART, "0123456789abcdef", at, items=items, placement="cart")
     for _ in range(2):  # the page was left before the answer came, and told it again
         services.state.accept(shoppers.events, {})
+    late = Shoppers(owner)  # another process was slower with what came earlier
+    late.event(EventType.PAGE_VIEW, "v", at - dt.timedelta(minutes=5))
+    services.state.accept(late.events, {})
     page = see("/console/integration")
+    assert page.index("3 Apr 2026, 08:30:15") < page.index("3 Apr 2026, 08:25:15")
     assert page.count("3 Apr 2026, 08:30:15") == 1  # in Paris
     assert "<code>add_to_cart</code>" in page
     assert "i0, i1, i2 …" in page

@@ -126,6 +126,11 @@ def test_amounts_and_shares_are_typed_as_people_write_them(
             "‘ten’ is not an amount such as 12.50.",
         ),
         (
+            {"action": "exclude", "margin_min": "500"},
+            "margin_min",
+            "Please enter a percentage from −100 to 100.",
+        ),
+        (
             {"action": "exclude", "stock_min": "5", "stock_max": "1"},
             "stock_max",
             "It lies below its minimum.",
