@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -411,6 +412,14 @@ def test_health_readiness_metrics_and_description(caller: Caller) -> None:
     assert b"recommender_events_total" in client.get("/metrics").data
     page = client.get("/docs")
     assert b"/v1/recommendations" in page.data
+    assert "<code>items[].price_minor</code>" in page.text
+    assert "whole number of minor units: 22.50 EUR is 2250" in page.text
+    example = re.search(
+        r'aria-label="Example of State an order"><code>(.*?)</code>', page.text, re.S
+    )
+    assert example is not None
+    told = json.loads(html.unescape(example[1]))
+    assert caller.signed("/v1/orders", told).status_code == 201
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
 
 
