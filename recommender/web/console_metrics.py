@@ -111,7 +111,7 @@ def metrics_page(measured: Measurement, contract: Contract, billed: Estimate | N
     ]
     all_so_far = ("All so far", "what is billed: visitors from their first recommendation on")
     placements = [
-        ((PLACEMENTS[Placement(view.name)], "first met a recommendation here"), found)
+        ((_place(view.name), "first met a recommendation here"), found)
         for view, found in cuts(ViewKind.PLACEMENT)
     ]
     months = [
@@ -125,6 +125,11 @@ def metrics_page(measured: Measurement, contract: Contract, billed: Estimate | N
         placements=_rows(placements),
         months=_rows(months),
     )
+
+
+def _place(name: str) -> str:
+    """Name a placement; the exposures of a history may tell none."""
+    return PLACEMENTS[Placement(name)] if name else "Not told"
 
 
 def _metrics(measured: Measurement, contract: Contract, billed: Estimate | None) -> list[MetricRow]:
