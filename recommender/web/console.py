@@ -3,10 +3,12 @@
 Every page reads what was stored by the nightly measurement; nothing heavy runs on a page view.
 """
 
+import sqlalchemy as sa
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response as AnyResponse
 
+from recommender import tables
 from recommender.billing.preview import preview
 from recommender.billing.shown import metrics_beside
 from recommender.errors import (
@@ -101,6 +103,7 @@ def overview() -> str:
             "overview",
             statement=None,
             has_events=bool(_latest_events(shop)),
+            has_items=_has_items(shop),
             comparison=words,
         )
     metrics = metrics_beside(seen.measured, seen.evidence.contract, seen.bill.target.estimate)
@@ -142,6 +145,7 @@ def integration() -> str:
             setting.placement.value for setting in shop.placements.values() if setting.enabled
         ],
         events=figures.received(_latest_events(shop), shop),
+        has_items=_has_items(shop),
         training=_last_training(shop),
     )
 
@@ -173,6 +177,12 @@ def _latest_events(shop: Shop) -> list[Event]:
     # A page that was left before its answer came tells its events again from the next one.
     found = {event.event_id: event for event in events}.values()
     return sorted(found, key=lambda event: event.received_at, reverse=True)
+
+
+def _has_items(shop: Shop) -> bool:
+    items = sa.exists().where(tables.items.c.shop_id == shop.shop_id)
+    with services().database.connect() as connection:
+        return bool(connection.scalar(sa.select(items)))
 
 
 def _last_training(shop: Shop) -> figures.Training | None:

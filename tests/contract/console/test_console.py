@@ -24,7 +24,8 @@ from recommender.billing.advance import begin_design
 from recommender.billing.archive import Settlement
 from recommender.billing.settle import settle
 from recommender.bootstrap import Services
-from recommender.records import Arm, EventItem, EventType, Shop
+from recommender.catalog.update import put_items
+from recommender.records import Arm, EventItem, EventType, Item, Shop
 from recommender.shops.accounts import add_user
 from recommender.shops.registry import ShopOrder, create_shop
 from recommender.uplift.measure import measure
@@ -117,16 +118,29 @@ def test_pages_allow_no_script_and_no_inline_style(
 # -- a new shop ---------------------------------------------------------------------------------
 
 
-def test_a_new_shop_is_told_what_to_do(see: Callable[[str], str], owner: Shop) -> None:
+def test_a_new_shop_is_told_what_to_do(
+    services: Services, see: Callable[[str], str], owner: Shop
+) -> None:
     page = see("/console/")
     assert "Nothing is measured yet" in page
     assert "Show the snippet" in page
+    assert "<strong>Send your catalogue.</strong>" in page
     assert "50 % of them see recommendations" in page
     assert "No month is closed yet" in see("/console/statements")
     page = see("/console/integration")
     assert f'data-shop="{owner.public_key}"&gt;&lt;/script&gt;' in page
     assert "No event has arrived lately" in page
     assert "No model is trained yet" in page
+    assert "until then the newest items of your catalogue are shown" in page
+    assert "No item has arrived yet" in page
+    put_items(
+        [Item(owner.shop_id, "mug", "Mug", "/mug", "", 1_000, owner.currency)],
+        database=services.database,
+        hot_state=services.state,
+        shop_id=owner.shop_id,
+        now=NOW,
+    )
+    assert "Items have arrived." in see("/console/integration")
 
 
 def test_in_the_a_a_fortnight_nobody_is_said_to_see_anything(
@@ -346,6 +360,16 @@ def test_the_last_training_is_told(
 # -- in a browser -------------------------------------------------------------------------------
 
 
+_SEEN_WHOLE = """[...document.querySelectorAll(".email, .metrics td, .invoices td")]
+    .filter(one => one.scrollWidth > one.clientWidth + 1 && one.offsetParent
+        || one.getBoundingClientRect().right > innerWidth)
+    .map(one => one.textContent)"""
+_LANDMARKS = """[...document.querySelectorAll("section, nav, [role=region]")].map(one =>
+    one.getAttribute("aria-label")
+    || document.getElementById(one.getAttribute("aria-labelledby"))?.textContent)
+    .filter(name => name)"""
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_pages_fit_the_screen_and_break_no_policy(
@@ -356,10 +380,16 @@ def test_pages_fit_the_screen_and_break_no_policy(
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text))
         log_in_by_hand(page, address)
-        for path in ("/", "/statements", "/integration"):
+        for path in ("/", "/statements", "/invoices", "/integration", "/metrics", "/access"):
             page.goto(address + path)
             wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, path
+            assert page.evaluate(_SEEN_WHOLE) == [], path
+            names = page.evaluate(_LANDMARKS)
+            assert len(names) == len(set(names)), path
+            page.keyboard.press("Tab")
+            page.keyboard.press("Enter")
+            assert page.evaluate("document.activeElement.tagName") == "MAIN"
         page.goto(f"{address}/")
         assert page.locator("svg.chart:visible").count() == 1
         with page.expect_download() as download:
