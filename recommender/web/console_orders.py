@@ -227,14 +227,14 @@ def _conflicts(shop: Shop) -> list[dict[str, str]]:
             {
                 "what": f"{row.kind} {row.fact_id}",
                 "told": wording.amount(orjson.loads(row.body).get("net_minor", 0), shop.currency),
-                "counts": _counts(row, shop),
+                "counts": _counts(row.net_minor, shop, is_cancelled=row.cancel is not None),
                 "at": moment(row.received_at, shop),
             }
             for row in connection.execute(query)
         ]
 
 
-def _same(orders: sa.Alias, kind: object) -> sa.ColumnElement[bool]:
+def _same(orders: sa.FromClause, kind: object) -> sa.ColumnElement[bool]:
     """Match a row of that kind with what a conflict is about."""
     rows = tables.order_conflicts.c
     return sa.and_(
@@ -244,10 +244,10 @@ def _same(orders: sa.Alias, kind: object) -> sa.ColumnElement[bool]:
     )
 
 
-def _counts(row: "sa.Row[Any]", shop: Shop) -> str:
-    if row.cancel is not None:
+def _counts(net_minor: int | None, shop: Shop, *, is_cancelled: bool) -> str:
+    if is_cancelled:
         return "nothing: cancelled"
-    return "–" if row.net_minor is None else wording.amount(row.net_minor, shop.currency)
+    return "–" if net_minor is None else wording.amount(net_minor, shop.currency)
 
 
 def _overdrawn(shop: Shop) -> list[dict[str, str]]:
