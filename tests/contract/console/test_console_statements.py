@@ -284,7 +284,7 @@ def test_metrics_stand_with_their_intervals(
     ):
         assert title in page
     # 4 pages a visit with, 3 without, the same for everybody.
-    assert re.search(r"Pages per visit .*?<td>4.00 .*?<td>3.00 .*?\+33.3 %", page)
+    assert re.search(r"Pages per visit .*?<td[^>]*>4.00 .*?<td[^>]*>3.00 .*?\+33.3 %", page)
     assert page.count('class="whiskers"') == 4 + 3 + 4
     revenue = re.search(r"Revenue per visitor .*?([+−-]\S+ % to [+−-]\S+ %)", page)
     billed = re.search(r"All so far .*?([+−-]\S+ % to [+−-]\S+ %)", page)
