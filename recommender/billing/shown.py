@@ -9,8 +9,9 @@ from typing import Any
 
 from recommender.billing.statement import estimate_figures
 from recommender.records import Contract
-from recommender.uplift.estimate import estimate, estimate_strata
+from recommender.uplift.estimate import Estimate, estimate, estimate_strata
 from recommender.uplift.freezing import RULES_VERSION
+from recommender.uplift.metrics import Metric, compare_metrics
 from recommender.uplift.stored import Measurement
 
 
@@ -41,3 +42,15 @@ def shown_beside(measured: Measurement, contract: Contract) -> dict[str, Any]:
             for view, look in looks
         ],
     }
+
+
+def metrics_beside(
+    measured: Measurement, contract: Contract, billed: Estimate | None
+) -> list[Metric]:
+    """Return every figure of both arms; the revenue per visitor is the billed estimate."""
+    return compare_metrics(
+        measured.moments,
+        billed=billed,
+        alpha=Decimal(contract.alpha_ppm) / 1_000_000,
+        n_star=contract.n_star,
+    )

@@ -9,6 +9,7 @@ from recommender.errors import InvalidInputError
 from recommender.events.identity import derived_event_id, pseudonym
 from recommender.events.link_keys import CART, CHECKOUT, EMAIL, email_sha256, link_key
 from recommender.events.order_marks import MAX_MARKS, order_marks
+from recommender.events.plain_form import MAX_QUANTITY
 from recommender.records import (
     Event,
     EventItem,
@@ -215,7 +216,8 @@ def _whole(body: Mapping[str, object], name: str, default: int, limit: int) -> i
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidInputError(f"{name} must be a whole number", code="wrong-type")
     if not 0 <= value <= limit:
-        code = "bad-revision" if name == "revision" else "negative-price"
+        of_amount = "negative-price" if value < 0 else "amount-too-large"
+        code = "bad-revision" if name == "revision" else of_amount
         raise InvalidInputError(f"{name} must lie between 0 and {limit}", code=code)
     return value
 
@@ -249,7 +251,11 @@ def _item(raw: object) -> EventItem:
     if not isinstance(item_id, str) or not 1 <= len(item_id) <= 100:
         raise InvalidInputError("item_id must be a text of 1 to 100 characters", code="bad-item-id")
     quantity = body.get("quantity", 1)
-    if isinstance(quantity, bool) or not isinstance(quantity, int) or quantity < 1:
-        raise InvalidInputError("quantity must be a whole number above 0", code="bad-quantity")
+    if isinstance(quantity, bool) or not isinstance(quantity, int):
+        raise InvalidInputError("quantity must be a whole number", code="bad-quantity")
+    if not 1 <= quantity <= MAX_QUANTITY:
+        raise InvalidInputError(
+            f"quantity must lie between 1 and {MAX_QUANTITY}", code="bad-quantity"
+        )
     price = None if body.get("price_minor") is None else _minor(body, "price_minor", MAX_NET_MINOR)
     return EventItem(item_id, quantity, price)

@@ -16,6 +16,7 @@ from recommender.events.identity import pseudonym
 from recommender.events.link_keys import CART, CHECKOUT, EMAIL, email_sha256, link_key
 from recommender.events.order_marks import order_marks
 from recommender.events.orders import MAX_NET_MINOR, MAX_ORDER_ITEMS
+from recommender.events.plain_form import MAX_QUANTITY
 from recommender.records import EventItem, OrderFact, OrderKind, Shop
 from recommender.shops.money import parse_decimal, round_minor
 from recommender.shops.webhooks import ItemField
@@ -25,7 +26,6 @@ VISITOR_NAMES = ("recommender_visitor", "_recommender_visitor", "rcm_vid")
 CART_NAMES = ("recommender_cart", "_recommender_cart")
 TEST_NAMES = ("recommender_test", "_recommender_test")
 """A shop marks with these an order of its own people, or one that tries out the checkout."""
-MAX_QUANTITY = 100_000
 _NO_DATE = "0000-00-00"
 
 Json = Mapping[str, object]

@@ -10,6 +10,9 @@ from recommender.serving.model import Model
 from recommender.training.popularity import POPULAR
 
 NEWEST_LOOKED_AT = 1_000
+NEWEST = "newest"
+"""Reason code of items shown while nothing is learned. Its words say neither that they are popular
+nor that they are new in the shop: on a catalogue's first day all of it became known at once."""
 
 
 class Fallback(StrEnum):
@@ -51,9 +54,9 @@ def newest_items(
     if placement is Placement.CATEGORY:
         ids = catalogue.by_category.get(category, ())[-NEWEST_LOOKED_AT:]
         found: Iterable[Item | None] = [catalogue.get(item_id) for item_id in reversed(ids)]
-        return _slate_items((item for item in found if item), "category", may_show, n)
+        return _slate_items((item for item in found if item), NEWEST, may_show, n)
     newest = catalogue.newest(NEWEST_LOOKED_AT)
-    return _slate_items(newest, "popular", may_show, n)
+    return _slate_items(newest, NEWEST, may_show, n)
 
 
 def _slate_items(

@@ -8,6 +8,8 @@ Source: Deng, Knoblich & Lu 2018 (KDD), equation 1: Var(R) ≈ [s_a² − 2 R s_
 Over several strata both arms are weighted by the visitors with recommendations, as the effect on
 revenue is. Relative differences get Fieller's interval instead of the delta method's: the two agree
 where the control's figure is well known, and only Fieller's excludes 0 when the difference does.
+
+Revenue per visitor is also what is billed: it is the billed estimate, and no second one beside it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +20,7 @@ from fractions import Fraction
 from typing import Any
 
 from recommender.records import Arm
-from recommender.uplift.estimate import ratio_interval
+from recommender.uplift.estimate import Estimate, ratio_interval
 from recommender.uplift.interval import fixed_multiplier, sequence_multiplier
 
 Bounds = tuple[float, float]
@@ -111,6 +113,12 @@ class Metric:
     relative_fixed: Bounds | None
     relative_sequence: Bounds | None
 
+    @property
+    def direction(self) -> str:
+        """Return `up` or `down` once the interval at every look excludes 0, else `same`."""
+        low, high = self.relative_sequence or (0, 0)
+        return "up" if low > 0 else "down" if high < 0 else "same"
+
 
 @dataclass(frozen=True, slots=True)
 class _Ratio:
@@ -118,11 +126,14 @@ class _Ratio:
     variance: Fraction
 
 
-def compare_metrics(moments: Iterable[Moments], *, alpha: Decimal, n_star: int) -> list[Metric]:
+def compare_metrics(
+    moments: Iterable[Moments], *, billed: Estimate | None, alpha: Decimal, n_star: int
+) -> list[Metric]:
     """Return every figure that both arms have; strata with a single visitor in an arm tell none.
 
     Args:
         moments: At most one of each stratum and arm.
+        billed: The estimate that is billed; the revenue per visitor is read off it.
         alpha: Error probability of the intervals.
         n_star: Visitors at which the confidence sequence is tightest.
     """
@@ -141,16 +152,29 @@ def compare_metrics(moments: Iterable[Moments], *, alpha: Decimal, n_star: int) 
         fixed_multiplier(alpha),
         sequence_multiplier(n, alpha=alpha, n_star=n_star),
     )
-    found = (_compare(name, usable, fixed, sequence) for name in MetricName)
-    return [metric for metric in found if metric is not None]
+    found = []
+    for name in MetricName:
+        if name is MetricName.REVENUE_PER_VISITOR and billed is not None:
+            found.append(_compare(name, *_per_visitor(billed), billed.fixed, billed.sequence))
+            continue
+        treatment, control = (_ratio(name, usable, arm) for arm in (Arm.TREATMENT, Arm.CONTROL))
+        if treatment is not None and control is not None:
+            found.append(_compare(name, treatment, control, fixed, sequence))
+    return found
+
+
+def _per_visitor(billed: Estimate) -> tuple[_Ratio, _Ratio]:
+    """Return revenue per visitor with recommendations, and what it would have been without."""
+    n = sum(stratum.treatment.visitors for stratum in billed.strata)
+    return (
+        _Ratio(billed.treated_minor / n, billed.treated_variance / n**2),
+        _Ratio(billed.baseline_minor / n, billed.baseline_variance / n**2),
+    )
 
 
 def _compare(
-    name: MetricName, strata: Sequence[Mapping[Arm, Moments]], fixed: Decimal, sequence: Decimal
-) -> Metric | None:
-    treatment, control = (_ratio(name, strata, arm) for arm in (Arm.TREATMENT, Arm.CONTROL))
-    if treatment is None or control is None:
-        return None
+    name: MetricName, treatment: _Ratio, control: _Ratio, fixed: Decimal, sequence: Decimal
+) -> Metric:
     difference = _Ratio(treatment.value - control.value, treatment.variance + control.variance)
     return Metric(
         name=name,

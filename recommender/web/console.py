@@ -3,11 +3,14 @@
 Every page reads what was stored by the nightly measurement; nothing heavy runs on a page view.
 """
 
+import sqlalchemy as sa
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response as AnyResponse
 
+from recommender import tables
 from recommender.billing.preview import preview
+from recommender.billing.shown import metrics_beside
 from recommender.errors import (
     InvalidInputError,
     NotFoundError,
@@ -94,14 +97,21 @@ def overview() -> str:
     """Show what the recommendations changed, and what that costs."""
     shop = current_visit().shop
     seen = preview(shop, database=services().database, now=services().now())
+    words = figures.comparison(shop)
     if seen is None or not seen.evidence.sums:
-        share = figures.treated_share(shop)
-        has_events = bool(_latest_events(shop))
-        return render_page("overview", statement=None, has_events=has_events, share=share)
+        return render_page(
+            "overview",
+            statement=None,
+            has_events=bool(_latest_events(shop)),
+            has_items=_has_items(shop),
+            comparison=words,
+        )
+    metrics = metrics_beside(seen.measured, seen.evidence.contract, seen.bill.target.estimate)
     return render_page(
         "overview",
+        comparison=words,
         statement=preview_page(shop, seen),
-        cards=figures.behaviour_cards(seen.measured.behaviour, shop.currency),
+        cards=figures.behaviour_cards(seen.measured.behaviour, metrics, shop.currency),
         measured_at=figures.moment(seen.measured.measured_at, shop),
     )
 
@@ -135,6 +145,7 @@ def integration() -> str:
             setting.placement.value for setting in shop.placements.values() if setting.enabled
         ],
         events=figures.received(_latest_events(shop), shop),
+        has_items=_has_items(shop),
         training=_last_training(shop),
     )
 
@@ -164,7 +175,14 @@ def _latest_events(shop: Shop) -> list[Event]:
     except UnavailableError:
         return []
     # A page that was left before its answer came tells its events again from the next one.
-    return list({event.event_id: event for event in events}.values())
+    found = {event.event_id: event for event in events}.values()
+    return sorted(found, key=lambda event: event.received_at, reverse=True)
+
+
+def _has_items(shop: Shop) -> bool:
+    items = sa.exists().where(tables.items.c.shop_id == shop.shop_id)
+    with services().database.connect() as connection:
+        return bool(connection.scalar(sa.select(items)))
 
 
 def _last_training(shop: Shop) -> figures.Training | None:

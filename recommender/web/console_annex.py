@@ -32,11 +32,17 @@ EXAMPLE_VISITOR = "0123456789abcdef"
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A stratum with a worked example of the assignment."""
+    """A stratum with a worked example of the assignment.
+
+    Attributes:
+        share: Visitors drawn into the group with recommendations.
+        shown: Visitors who see them.
+    """
 
     number: int
     purpose: str
     share: str
+    shown: str
     since: str
     salt: str
     example: str
@@ -108,11 +114,13 @@ def phase_of(stratum: Stratum) -> Phase:
     drawn = int(digest, 16) / (1 << 32)
     arm = "with" if assign(EXAMPLE_VISITOR, stratum) is Arm.TREATMENT else "without"
     share = stratum.treatment_share_ppm / 1_000_000
+    share_words = f"{stratum.treatment_share_ppm / 10_000:g}\u00a0%"
     sign = "<" if arm == "with" else "≥"
     return Phase(
         number=stratum.stratum,
         purpose=_PURPOSES[Purpose(stratum.phase)],
-        share=f"{stratum.treatment_share_ppm / 10_000:g}\u00a0%",
+        share=share_words,
+        shown="nobody" if stratum.phase == Purpose.A_A else share_words,
         since=f"{stratum.starts_at:%Y-%m-%d %H:%M} UTC",
         salt=stratum.salt,
         example=f"0x{digest} ÷ 2³² = {drawn:.6f} {sign} {share:g}: {arm} recommendations",

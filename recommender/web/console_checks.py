@@ -21,7 +21,7 @@ EXCLUDED: dict[str, str] = {
     revenue.NO_VISITOR: "no visitor known: neither the order nor a browser named one",
     revenue.NOT_EXPOSED: "the visitor never reached a recommendation",
     revenue.BEFORE_EXPOSURE: "placed before the visitor’s first recommendation",
-    revenue.UNKNOWN_ORDER: "refunds of orders from before the contract",
+    revenue.UNKNOWN_ORDER: "of orders that were never told to us, or are from before the contract",
     revenue.FROZEN: "on a day that is left out, or of a visitor first met on one",
     Removal.TEST: "the shop said that they try out the checkout",
     Removal.PROGRAM: "placed by a program",
@@ -48,7 +48,12 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check; `verdict` is `good`, `bad`, or `told` for what is only counted."""
+    """One check.
+
+    Attributes:
+        verdict: `good`, `bad`, `few` while there is too little to judge, or `told` for what is only
+            counted.
+    """
 
     name: str
     text: str
@@ -85,8 +90,8 @@ def _buyers(evidence: Evidence) -> Check:
     enough = min(on, off) >= MIN_BUYERS
     text = f"{on:,} bought with and {off:,} without recommendations"
     if not enough:
-        text += f"; either group needs {MIN_BUYERS} before anything is due"
-    return Check("Buyers", text, "good" if enough else "bad")
+        text += f"; each group needs {MIN_BUYERS} before anything is due"
+    return Check("Buyers", text, "good" if enough else "few")
 
 
 def _split(body: Mapping[str, Any], evidence: Evidence) -> Iterator[Check]:
@@ -183,6 +188,7 @@ def _version(told: RulesVersion) -> str:
 def _excluded(body: Mapping[str, Any]) -> Iterator[Check]:
     for entry in body["excluded_orders"]:
         value = wording.amount(entry["revenue_minor"], body["currency"])
-        counted = f"{entry['orders']:,} orders, {value}"
+        noun = "refund" if entry["reason"] == revenue.UNKNOWN_ORDER else "order"
+        counted = f"{entry['orders']:,} {noun}{'' if entry['orders'] == 1 else 's'}, {value}"
         reason = EXCLUDED.get(entry["reason"], entry["reason"])
         yield Check("Not counted", f"{counted}: {reason}", "told")

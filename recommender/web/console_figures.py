@@ -2,7 +2,7 @@
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,10 @@ from recommender.billing import wording
 from recommender.billing.archive import Settlement
 from recommender.billing.months import parse_month
 from recommender.billing.pricing import MIN_BUYERS
-from recommender.records import Arm, Event, Shop
+from recommender.experiments.design import A_A_DAYS
+from recommender.records import Arm, Event, Phase, Shop
 from recommender.uplift.behaviour import HEAD_SHARE, Behaviour
+from recommender.uplift.metrics import Metric, MetricName
 from recommender.web.console_statement import stand_of
 
 MIN_VISITS = 100
@@ -29,7 +31,7 @@ class Card:
 
     Attributes:
         change: Difference in words; empty while there is none.
-        direction: `up`, `down` or `same`.
+        direction: `up` or `down` when the change is more than chance, else `same`.
         with_bar: Length of the bar beside the figure, 0–100; so `without_bar`.
     """
 
@@ -43,8 +45,15 @@ class Card:
     without_bar: float
 
 
-def behaviour_cards(behaviour: Mapping[Arm, Behaviour], currency: str) -> list[Card]:
-    """Return the four figures a shop owner watches."""
+def behaviour_cards(
+    behaviour: Mapping[Arm, Behaviour], metrics: Iterable[Metric], currency: str
+) -> list[Card]:
+    """Return the four figures a shop owner watches.
+
+    Args:
+        metrics: The same figures with their intervals: they say which change is more than chance.
+    """
+    directions = {metric.name: metric.direction for metric in metrics}
     on, off = behaviour[Arm.TREATMENT], behaviour[Arm.CONTROL]
 
     def money(minor: float) -> str:
@@ -55,60 +64,58 @@ def behaviour_cards(behaviour: Mapping[Arm, Behaviour], currency: str) -> list[C
 
     seen = min(on.visits, off.visits) >= MIN_VISITS
     bought = min(on.converted, off.converted) >= MIN_BUYERS
-    rows: list[tuple[str, str, float | None, float | None, Callable[[float], str], bool]] = [
+    rows: list[tuple[MetricName, float | None, float | None, Callable[[float], str], bool]] = [
         (
-            "Pages per visit",
-            "Pages seen in a visit",
+            MetricName.PAGES_PER_VISIT,
             on.pages_per_visit,
             off.pages_per_visit,
             "{:.2f}".format,
             seen,
         ),
+        (MetricName.CONVERSION_RATE, on.conversion_rate, off.conversion_rate, share, bought),
         (
-            "Conversion rate",
-            "Visitors who ordered",
-            on.conversion_rate,
-            off.conversion_rate,
-            share,
-            bought,
-        ),
-        (
-            "Average basket",
-            "Net revenue of an order",
+            MetricName.AVERAGE_BASKET,
             on.average_basket_minor,
             off.average_basket_minor,
             money,
             bought,
         ),
-        (
-            "Tail share of sales",
-            f"Units outside the best-selling {wording.percent(HEAD_SHARE, 0)} of items",
-            on.tail_share,
-            off.tail_share,
-            share,
-            bought,
-        ),
+        (MetricName.TAIL_REVENUE_SHARE, on.tail_share, off.tail_share, share, bought),
     ]
-    return [_card(*row) for row in rows]
+    return [_card(*row, directions.get(row[0], "same")) for row in rows]
+
+
+_TITLES = {
+    MetricName.PAGES_PER_VISIT: ("Pages per visit", "Pages seen in a visit"),
+    MetricName.CONVERSION_RATE: ("Conversion rate", "Visitors who ordered"),
+    MetricName.AVERAGE_BASKET: ("Average basket", "Net revenue of an order"),
+    # Of units here, of revenue in the metrics: where they part, neither direction is told.
+    MetricName.TAIL_REVENUE_SHARE: (
+        "Tail share of sales",
+        f"Units outside the best-selling {wording.percent(HEAD_SHARE, 0)} of items",
+    ),
+}
 
 
 def _card(
-    title: str,
-    note: str,
+    name: MetricName,
     on: float | None,
     off: float | None,
     write: Callable[[float], str],
     is_enough: bool,
+    proven: str,
 ) -> Card:
+    title, note = _TITLES[name]
     largest = max(on or 0, off or 0) or 1
     change = round(on / off - 1, 3) if is_enough and on is not None and off else None
+    seems = "same" if not change else "up" if change > 0 else "down"
     return Card(
         title=title,
         note=note,
         with_value="–" if on is None else write(on),
         without_value="–" if off is None else write(off),
         change="" if change is None else f"{change * 100:+.1f} %",
-        direction="same" if not change else "up" if change > 0 else "down",
+        direction=seems if seems == proven else "same",
         with_bar=round(100 * (on or 0) / largest, 1),
         without_bar=round(100 * (off or 0) / largest, 1),
     )
@@ -209,9 +216,18 @@ def _quality(blend: Mapping[str, float]) -> str:
     )
 
 
-def treated_share(shop: Shop) -> str:
-    """Write the share of visitors who see recommendations now: "90 %"."""
-    return f"{shop.current_stratum.treatment_share_ppm / 10_000:g} %"
+def comparison(shop: Shop) -> str:
+    """Say who sees recommendations now, before anything is measured."""
+    stratum = shop.current_stratum
+    if stratum.phase == Phase.A_A:
+        return (
+            f"For the first {A_A_DAYS} days (A/A) nobody sees recommendations: both groups are "
+            "treated alike, which tests the measurement itself. After that half of the visitors "
+            "see them"
+        )
+    return (
+        f"{stratum.treatment_share_ppm / 10_000:g} % of them see recommendations, the others do not"
+    )
 
 
 def moment(at: dt.datetime, shop: Shop, *, seconds: bool = False) -> str:

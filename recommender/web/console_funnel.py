@@ -65,7 +65,7 @@ def draw_funnel(
         sums,
         alpha=Decimal(contract.alpha_ppm) / 1_000_000,
         n_star=contract.n_star,
-        most=len(sums),
+        most=max(1, len(sums)),
     )
     bills = [*evidence.billed, Billed(evidence.month, success_minor)]
     ends = _month_ends(estimates)

@@ -6,9 +6,10 @@ from decimal import Decimal
 
 from recommender.billing import wording
 from recommender.billing.months import parse_month
+from recommender.billing.shown import metrics_beside
 from recommender.records import Contract, Placement
 from recommender.uplift.estimate import Estimate, estimate_strata
-from recommender.uplift.metrics import Figure, MetricName, compare_metrics
+from recommender.uplift.metrics import Figure, MetricName
 from recommender.uplift.stored import Measurement
 from recommender.uplift.views import TRAILING_DAYS, View, ViewKind
 from recommender.web.console_funnel import signed
@@ -94,7 +95,7 @@ def metrics_page(measured: Measurement, contract: Contract, billed: Estimate | N
     """Return the page.
 
     Args:
-        billed: The estimate that is billed, to stand beside the other cuts.
+        billed: The estimate that is billed: the revenue per visitor, and beside the other cuts.
     """
     alpha = Decimal(contract.alpha_ppm) / 1_000_000
 
@@ -110,7 +111,7 @@ def metrics_page(measured: Measurement, contract: Contract, billed: Estimate | N
     ]
     all_so_far = ("All so far", "what is billed: visitors from their first recommendation on")
     placements = [
-        ((PLACEMENTS[Placement(view.name)], "first met a recommendation here"), found)
+        ((_place(view.name), "first met a recommendation here"), found)
         for view, found in cuts(ViewKind.PLACEMENT)
     ]
     months = [
@@ -119,22 +120,24 @@ def metrics_page(measured: Measurement, contract: Contract, billed: Estimate | N
     ]
     return MetricsPage(
         certainty=certainty_words(contract),
-        metrics=_metrics(measured, contract, alpha),
+        metrics=_metrics(measured, contract, billed),
         views=_rows([(all_so_far, billed), *views]) if views else [],
         placements=_rows(placements),
         months=_rows(months),
     )
 
 
-def _metrics(measured: Measurement, contract: Contract, alpha: Decimal) -> list[MetricRow]:
+def _place(name: str) -> str:
+    """Name a placement; the exposures of a history may tell none."""
+    return PLACEMENTS[Placement(name)] if name else "Not told"
+
+
+def _metrics(measured: Measurement, contract: Contract, billed: Estimate | None) -> list[MetricRow]:
     rows = []
-    for metric in compare_metrics(measured.moments, alpha=alpha, n_star=contract.n_star):
+    for metric in metrics_beside(measured, contract, billed):
         write = _writer(metric.name, contract.currency)
         title, note = _TITLES[metric.name]
         bounds = metric.relative_sequence
-        verdict = "same"
-        if bounds is not None and not bounds[0] <= 0 <= bounds[1]:
-            verdict = "up" if bounds[0] > 0 else "down"
         rows.append(
             MetricRow(
                 title,
@@ -143,7 +146,7 @@ def _metrics(measured: Measurement, contract: Contract, alpha: Decimal) -> list[
                 *_figure(metric.control, write),
                 "–" if bounds is None or metric.relative is None else signed(metric.relative),
                 "" if bounds is None else f"{signed(bounds[0])} to {signed(bounds[1])}",
-                verdict,
+                metric.direction,
             )
         )
     return rows

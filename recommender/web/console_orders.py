@@ -13,10 +13,10 @@ from werkzeug.wrappers import Response as AnyResponse
 from recommender import tables
 from recommender.billing import wording
 from recommender.errors import InvalidInputError
-from recommender.events.link_orders import LinkReport, read_link_report
+from recommender.events.link_orders import REPORT_DAYS, LinkReport, read_link_report
 from recommender.events.order_links import LinkedBy
 from recommender.events.reconciliations import DifferenceKind, read_reconciliations
-from recommender.records import Shop
+from recommender.records import OrderKind, Shop
 from recommender.shops.webhooks import (
     ItemField,
     NewWebhook,
@@ -117,6 +117,9 @@ def _page(*, added: Shown | None = None, fault: str = "") -> str:
         links=_links(read_link_report(shop.shop_id, database=services().database), shop),
         reconciliations=_reconciliations(shop),
         conflicts=_conflicts(shop),
+        overdrawn=_overdrawn(shop),
+        arrived=_arrived(shop),
+        report_days=REPORT_DAYS,
         faults=_faults(shop),
         webhooks=[
             {
@@ -203,17 +206,18 @@ def _difference(one: Mapping[str, str], shop: Shop) -> dict[str, str]:
 
 def _conflicts(shop: Shop) -> list[dict[str, str]]:
     rows = tables.order_conflicts.c
-    orders = tables.orders.c
+    orders, cancels = tables.orders.alias(), tables.orders.alias()
     query = (
-        sa.select(rows.kind, rows.fact_id, rows.body, rows.received_at, orders.net_minor)
-        .outerjoin(
-            tables.orders,
-            sa.and_(
-                orders.shop_id == rows.shop_id,
-                orders.kind == rows.kind,
-                orders.fact_id == rows.fact_id,
-            ),
+        sa.select(
+            rows.kind,
+            rows.fact_id,
+            rows.body,
+            rows.received_at,
+            orders.c.net_minor,
+            cancels.c.kind.label("cancel"),
         )
+        .outerjoin(orders, _same(orders, rows.kind))
+        .outerjoin(cancels, sa.and_(rows.kind == OrderKind.ORDER, _same(cancels, OrderKind.CANCEL)))
         .where(rows.shop_id == shop.shop_id)
         .order_by(rows.received_at.desc())
         .limit(_SHOWN)
@@ -223,13 +227,67 @@ def _conflicts(shop: Shop) -> list[dict[str, str]]:
             {
                 "what": f"{row.kind} {row.fact_id}",
                 "told": wording.amount(orjson.loads(row.body).get("net_minor", 0), shop.currency),
-                "counts": (
-                    "–" if row.net_minor is None else wording.amount(row.net_minor, shop.currency)
-                ),
+                "counts": _counts(row.net_minor, shop, is_cancelled=row.cancel is not None),
                 "at": moment(row.received_at, shop),
             }
             for row in connection.execute(query)
         ]
+
+
+def _same(orders: sa.FromClause, kind: object) -> sa.ColumnElement[bool]:
+    """Match a row of that kind with what a conflict is about."""
+    rows = tables.order_conflicts.c
+    return sa.and_(
+        orders.c.shop_id == rows.shop_id,
+        orders.c.kind == kind,
+        orders.c.fact_id == rows.fact_id,
+    )
+
+
+def _counts(net_minor: int | None, shop: Shop, *, is_cancelled: bool) -> str:
+    if is_cancelled:
+        return "nothing: cancelled"
+    return "–" if net_minor is None else wording.amount(net_minor, shop.currency)
+
+
+def _overdrawn(shop: Shop) -> list[dict[str, str]]:
+    """Return orders of which more was given back than they came to."""
+    orders, back = tables.orders.alias(), tables.orders.alias()
+    given = sa.func.sum(back.c.net_minor)
+    query = (
+        sa.select(orders.c.order_id, orders.c.net_minor, given.label("given_minor"))
+        .join(
+            back,
+            sa.and_(
+                back.c.shop_id == orders.c.shop_id,
+                back.c.order_id == orders.c.order_id,
+                back.c.kind != OrderKind.ORDER,
+            ),
+        )
+        .where(orders.c.shop_id == shop.shop_id, orders.c.kind == OrderKind.ORDER)
+        .group_by(orders.c.order_id, orders.c.net_minor, orders.c.placed_at)
+        .having(given > orders.c.net_minor)
+        .order_by(orders.c.placed_at.desc())
+        .limit(_SHOWN)
+    )
+    with services().database.connect() as connection:
+        return [
+            {
+                "order_id": row.order_id,
+                "net": wording.amount(row.net_minor, shop.currency),
+                "given": wording.amount(int(row.given_minor), shop.currency),
+            }
+            for row in connection.execute(query)
+        ]
+
+
+def _arrived(shop: Shop) -> int:
+    rows = tables.orders.c
+    query = sa.select(sa.func.count()).where(
+        rows.shop_id == shop.shop_id, rows.kind == OrderKind.ORDER
+    )
+    with services().database.connect() as connection:
+        return connection.execute(query).scalar_one()
 
 
 def _faults(shop: Shop) -> list[dict[str, str]]:

@@ -4,12 +4,13 @@ import datetime as dt
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from recommender.catalog.rule_parsing import Fault, read_rule
 from recommender.errors import InvalidInputError
 from recommender.records import Placement, Rule, RuleAction, Shop
-from recommender.shops.money import parse_minor
+from recommender.shops.money import format_minor, parse_minor
 
 ACTIONS = {
     RuleAction.PIN: "Pin one item to a place",
@@ -79,6 +80,45 @@ def read_rule_form(
     return faults
 
 
+def typed_rule(rule: Rule, shop: Shop) -> RuleForm:
+    """Return the form as if this rule had just been typed: `read_rule_form` gives it back."""
+    match = rule.match
+    values = {
+        "rule_id": rule.rule_id,
+        "name": rule.name,
+        "action": rule.action.value,
+        "position": str(rule.position or ""),
+        "factor": _decimal(rule.factor_ppm, 1_000_000),
+        "item_ids": "\n".join(match.item_ids),
+        "categories": "\n".join(match.categories),
+        "brands": "\n".join(match.brands),
+        "price_min": _amount(match.price_min_minor, shop),
+        "price_max": _amount(match.price_max_minor, shop),
+        "margin_min": _decimal(match.margin_min_ppm, 10_000),
+        "margin_max": _decimal(match.margin_max_ppm, 10_000),
+        "stock_min": "" if match.stock_min is None else str(match.stock_min),
+        "stock_max": "" if match.stock_max is None else str(match.stock_max),
+        "starts_at": _local(rule.starts_at, shop),
+        "ends_at": _local(rule.ends_at, shop),
+    }
+    return RuleForm(values, {}, frozenset(place.value for place in rule.placements))
+
+
+def _decimal(number: int | None, parts: int) -> str:
+    return "" if number is None else f"{(Decimal(number) / parts).normalize():f}"
+
+
+def _amount(minor: int | None, shop: Shop) -> str:
+    return "" if minor is None else format_minor(minor, shop.currency)
+
+
+def _local(at: dt.datetime | None, shop: Shop) -> str:
+    if at is None:
+        return ""
+    local = at.astimezone(zoneinfo.ZoneInfo(shop.timezone)).replace(tzinfo=None)
+    return local.isoformat(timespec="auto" if local.second or local.microsecond else "minutes")
+
+
 def _criteria(typed: Mapping[str, str], shop: Shop, faults: dict[str, str]) -> dict[str, Any]:
     return {
         "categories": _lines(typed, "categories"),
@@ -142,6 +182,8 @@ def _instant(typed: Mapping[str, str], name: str, shop: Shop, faults: dict[str, 
 
 
 def _sentence(fault: Fault) -> str:
+    if fault.code == "bad-margin":  # the form asks for percent, the API for a share
+        return "Please enter a percentage from −100 to 100."
     return _capitalised(fault.detail)
 
 

@@ -14,7 +14,7 @@ from recommender.catalog.update_rules import delete_rule, list_rules, put_rules
 from recommender.errors import InvalidInputError, NotFoundError
 from recommender.records import Placement, Rule, RuleAction, Shop
 from recommender.web.console_figures import moment
-from recommender.web.console_rule_form import ACTIONS, RuleForm, read_rule_form
+from recommender.web.console_rule_form import ACTIONS, RuleForm, read_rule_form, typed_rule
 from recommender.web.console_session import current_visit, render_page, signed_in
 from recommender.web.console_settings import NAMES
 from recommender.web.context import services
@@ -45,23 +45,26 @@ class RuleRow:
 @blueprint.get("")
 @signed_in
 def show() -> str:
-    """Show the rules and the form for a new one."""
-    return _page(_EMPTY)
+    """Show the rules, and the form for a new one or one that is changed."""
+    asked = request.args.get("edit")
+    return _page(_EMPTY if asked is None else typed_rule(_rule(asked), current_visit().shop))
 
 
 @blueprint.post("")
 @signed_in
 def add() -> AnyResponse | tuple[str, int]:
-    """Store a new rule, or show what is wrong with it."""
+    """Store a new rule or a changed one, or show what is wrong with it."""
     shop = current_visit().shop
     places = request.form.getlist("placements")
+    changed = request.form.get("rule_id", "")
     # Rules are listed by their ids, so these begin with the time.
-    rule_id = f"rule-{services().now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    rule_id = changed or f"rule-{services().now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    is_active = _rule(changed).active if changed else True
     read = read_rule_form(request.form, places, shop, rule_id)
     faults = _unknown_items(read, shop) if isinstance(read, Rule) else read
     if isinstance(read, Rule) and not faults:
         try:
-            _store(read)
+            _store(replace(read, active=is_active))
         except InvalidInputError as error:
             faults = {"name": str(error)}
         else:
@@ -73,10 +76,7 @@ def add() -> AnyResponse | tuple[str, int]:
 @signed_in
 def switch(rule_id: str) -> AnyResponse:
     """Switch a rule on or off."""
-    rules = {rule.rule_id: rule for rule in _rules(current_visit().shop)}
-    if rule_id not in rules:
-        raise NotFoundError("This rule was deleted meanwhile", code="unknown-rule")
-    _store(replace(rules[rule_id], active=request.form.get("active") == "1"))
+    _store(replace(_rule(rule_id), active=request.form.get("active") == "1"))
     return redirect(url_for(".show"), code=303)
 
 
@@ -127,6 +127,13 @@ def _rows(rules: Iterable[Rule], shop: Shop) -> list[RuleRow]:
 
 def _rules(shop: Shop) -> tuple[Rule, ...]:
     return list_rules(shop.shop_id, database=services().database)
+
+
+def _rule(rule_id: str) -> Rule:
+    rules = {rule.rule_id: rule for rule in _rules(current_visit().shop)}
+    if rule_id not in rules:
+        raise NotFoundError("This rule was deleted meanwhile", code="unknown-rule")
+    return rules[rule_id]
 
 
 def _store(rule: Rule) -> None:

@@ -104,7 +104,7 @@ class StatementPage:
     @property
     def doubts(self) -> list[Check]:
         """Return the checks that found something wrong."""
-        return [check for check in self.checks if check.verdict == "bad"]
+        return [check for check in self.checks if check.verdict in ("bad", "few")]
 
 
 def preview_page(shop: Shop, seen: Preview) -> StatementPage:

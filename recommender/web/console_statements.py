@@ -22,7 +22,8 @@ from recommender.web.console_statement import preview_page, statement_page
 from recommender.web.context import services
 
 blueprint = Blueprint("statements", __name__)
-_ADDRESS = "/statements/<month>/<int:version>"
+_ADDRESS = "/statements/<month>/<int(max=999999999):version>"
+"""No more digits than a database keeps in a whole number."""
 
 
 @blueprint.get("/statements")
@@ -48,7 +49,7 @@ def show_now() -> str:
     shop = current_visit().shop
     seen = _preview(shop)
     if seen is None:
-        return _page("statement", "now", statement=None, share=figures.treated_share(shop))
+        return _page("statement", "now", statement=None, comparison=figures.comparison(shop))
     return _page(
         "statement",
         "now",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, abort, render_template, request
+from markupsafe import Markup
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -22,6 +23,7 @@ from recommender.web.context import json_response, services
 blueprint = Blueprint("operations", __name__)
 STATIC_FOLDER = Path(__file__).resolve().parents[2] / "static"
 _OPENAPI = Path(__file__).with_name("openapi.json")
+_ERRORS = STATIC_FOLDER.with_name("docs") / "errors.md"
 _SHORT_LIVED = "public, max-age=300"
 LOW_DISK_MB = 256
 
@@ -134,6 +136,26 @@ def docs() -> str:
     import orjson
 
     return render_template("docs.html", api=orjson.loads(_OPENAPI.read_bytes()))
+
+
+@blueprint.get("/errors")
+def errors() -> str:
+    """List the error codes, each where a problem document's `type` points."""
+    return render_template("errors.html", listing=Markup(_error_listing()))  # noqa: S704 - our file
+
+
+@functools.cache
+def _error_listing() -> str:
+    from markdown_it import MarkdownIt
+
+    # The other pages it refers to are not served here.
+    text = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", _ERRORS.read_text(encoding="utf-8"))
+    page = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    return re.sub(r"(?<=<tr>\n)<td>.*?</td>", _with_anchors, page)
+
+
+def _with_anchors(cell: re.Match[str]) -> str:
+    return re.sub("<code>(.+?)</code>", r'<code id="\1">\1</code>', cell[0])
 
 
 @blueprint.get("/widget.js")

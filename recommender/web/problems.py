@@ -3,6 +3,7 @@
 import random
 from http import HTTPStatus
 
+import orjson
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
@@ -34,6 +35,8 @@ _STATUS_BY_CODE = {
     "rate-limited": 429,
     "too-many-feeds": 429,
 }
+_CODE_BY_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
+"""What the framework refuses before a route runs; everything else of it is a `bad-request`."""
 _RETRY_SECONDS = {503: (1, 15), 429: (20, 80)}
 _STATUS_BY_CLASS: dict[type[RecommenderError], int] = {
     InvalidInputError: 422,
@@ -88,14 +91,23 @@ def register_problems(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> Response | tuple[str, int]:
         status = error.code or 500
-        if request.path.startswith("/console"):
+        if _is_console():
             # Addresses that belong to no route never reach the console's own handlers.
-            return render_template("console/problem.html", error=error.description), status
-        code = HTTPStatus(status).phrase.lower().replace(" ", "-")
-        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            code = "body-too-large"
+            return _page(error.description or HTTPStatus(status).description, status)
+        code = _CODE_BY_STATUS.get(status, "bad-request")
         return problem(status, code, error.description or HTTPStatus(status).description)
 
     @app.errorhandler(Exception)
-    def _ours(error: Exception) -> Response:
-        return problem_of(error, request.path)
+    def _ours(error: Exception) -> Response | tuple[str, int]:
+        answer = problem_of(error, request.path)
+        if _is_console():
+            return _page(orjson.loads(answer.data)["detail"], answer.status_code)
+        return answer
+
+
+def _is_console() -> bool:
+    return request.path.startswith("/console")
+
+
+def _page(sentence: str, status: int) -> tuple[str, int]:
+    return render_template("console/problem.html", error=sentence), status

@@ -9,12 +9,12 @@ from flask import Blueprint, Response
 from recommender.billing.archive import Settlement, read_invoice_pdf, read_settlements
 from recommender.billing.file_type import file_type
 from recommender.billing.preview import Preview, preview
+from recommender.billing.shown import metrics_beside
 from recommender.billing.statement import estimate_figures
 from recommender.errors import NotFoundError
 from recommender.shops.registry import current_contract
 from recommender.uplift.days import local_day
 from recommender.uplift.estimate import Estimate, estimate_strata
-from recommender.uplift.metrics import compare_metrics
 from recommender.web.console_invoices import read_invoice_xml
 from recommender.web.context import json_response, services
 from recommender.web.security import secret_shop
@@ -52,14 +52,15 @@ _UNMEASURED: dict[str, Any] = {
 def _measured(seen: Preview) -> dict[str, Any]:
     measured, contract, bill = seen.measured, seen.evidence.contract, seen.bill
     alpha, n_star = Decimal(contract.alpha_ppm) / 1_000_000, contract.n_star
-    metrics = compare_metrics(measured.moments, alpha=alpha, n_star=n_star)
+    estimate = bill.target.estimate
+    metrics = metrics_beside(measured, contract, estimate)
     views = [
         (view, estimate_strata(view.strata, alpha=alpha, n_star=n_star)) for view in measured.views
     ]
     return {
         "through": measured.sums[-1].day.isoformat() if measured.sums else None,
         "measured_at": measured.measured_at.isoformat(),
-        "estimate": _figures(bill.target.estimate),
+        "estimate": _figures(estimate),
         "in_both_arms": measured.in_both_arms,
         "in_both_arms_share": measured.in_both_arms_share,
         "frozen_days": [

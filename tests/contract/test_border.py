@@ -23,7 +23,7 @@ from world import Clock
 
 ANYBODYS = {
     "operations.healthz", "operations.readyz", "operations.metrics", "operations.openapi",
-    "operations.docs", "operations.widget", "operations.widget_version",
+    "operations.docs", "operations.errors", "operations.widget", "operations.widget_version",
     "operations.widget_module", "operations.widget_debug", "slates.get_config",
     "console.login", "console.take_login", "static", "front_door",
 }  # fmt: skip
@@ -119,7 +119,7 @@ def address(rule: Rule, of: Tenant) -> str:
         assert found[1] in FOREIGN, f"say what {found[1]} of another shop is, for {rule.rule}"
         return FOREIGN[found[1]](of)
 
-    return re.sub(r"<(?:\w+:)?(\w+)>", fill, rule.rule)
+    return re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", fill, rule.rule)
 
 
 def test_every_route_is_public_by_name_or_asks_who_is_there(app: Flask, bravo: Tenant) -> None:

@@ -2,7 +2,9 @@
 
 import base64
 import gzip
+import html
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -334,6 +336,7 @@ def test_an_order_that_contradicts_itself_is_listed_and_changes_nothing(
     ("change", "code"),
     [
         ({"net_minor": -1}, "negative-price"),
+        ({"net_minor": 10**18}, "amount-too-large"),
         ({"net_minor": 6.5}, "wrong-type"),
         ({"currency": "USD"}, "wrong-currency"),
         ({"placed_at": "today"}, "bad-time"),
@@ -341,6 +344,7 @@ def test_an_order_that_contradicts_itself_is_listed_and_changes_nothing(
         ({"placed_at": "2031-03-02T09:00:00Z"}, "bad-time"),
         ({"order_id": ""}, "bad-order-id"),
         ({"items": [{"item_id": "mug", "quantity": 0}]}, "bad-quantity"),
+        ({"items": [{"item_id": "mug", "quantity": 2**64}]}, "bad-quantity"),
         ({"items": [{"quantity": 1}]}, "bad-item-id"),
     ],
 )
@@ -429,12 +433,30 @@ def test_health_readiness_metrics_and_description(caller: Caller) -> None:
     assert b"recommender_events_total" in client.get("/metrics").data
     page = client.get("/docs")
     assert b"/v1/recommendations" in page.data
+    assert "<code>items[].price_minor</code>" in page.text
+    assert "whole number of minor units: 22.50 EUR is 2250" in page.text
+    example = re.search(
+        r'aria-label="Example of State an order"><code>(.*?)</code>', page.text, re.S
+    )
+    assert example is not None
+    told = json.loads(html.unescape(example[1]))
+    assert caller.signed("/v1/orders", told).status_code == 201
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
 
 
 def test_an_unknown_address_is_a_problem_document_too(caller: Caller) -> None:
     answer = caller.client.get("/v1/nothing")
     assert (answer.status_code, answer.json["code"]) == (404, "not-found")
+    refused = caller.client.delete("/v1/orders")
+    assert (refused.status_code, refused.json["code"]) == (405, "method-not-allowed")
+    listing = caller.client.get("/errors")
+    for problem in (answer.json, refused.json):
+        address, _, anchor = problem["type"].partition("#")
+        assert address == "/errors"
+        assert listing.text.count(f'id="{anchor}"') == 1
+    anchors = re.findall(r'id="([^"]+)"', listing.text)
+    assert len(anchors) == len(set(anchors)) > 100
+    assert "](" not in listing.text
 
 
 def test_the_widget_is_served_compressed_and_a_release_for_ever(caller: Caller) -> None:

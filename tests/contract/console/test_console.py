@@ -14,19 +14,23 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from pages import EMAIL, NOW, PASSWORD, STARTS_ON, log_in, log_in_by_hand, token
 from playwright.sync_api import Browser
+from statement_world import measurement
 
-from money_world import CONTRACT
+from money_world import CONTRACT, buyers
 from recommender import tables
 from recommender.adapters.invoice_pdf import render_invoice
 from recommender.adapters.redis_state import RedisState
+from recommender.billing.advance import begin_design
 from recommender.billing.archive import Settlement
 from recommender.billing.settle import settle
 from recommender.bootstrap import Services
-from recommender.records import Arm, EventItem, EventType, Shop
+from recommender.catalog.update import put_items
+from recommender.records import Arm, EventItem, EventType, Item, Shop
 from recommender.shops import accounts
 from recommender.shops.accounts import add_user
 from recommender.shops.registry import ShopOrder, create_shop
 from recommender.uplift.measure import measure
+from recommender.uplift.stored import store_measurement
 from recommender.web.app import create_app
 from shoppers import Shoppers, live_through
 from world import Clock
@@ -125,16 +129,43 @@ def test_pages_allow_no_script_and_no_inline_style(
 # -- a new shop ---------------------------------------------------------------------------------
 
 
-def test_a_new_shop_is_told_what_to_do(see: Callable[[str], str], owner: Shop) -> None:
+def test_a_new_shop_is_told_what_to_do(
+    services: Services, see: Callable[[str], str], owner: Shop
+) -> None:
     page = see("/console/")
     assert "Nothing is measured yet" in page
     assert "Show the snippet" in page
+    assert "<strong>Send your catalogue.</strong>" in page
     assert "50 % of them see recommendations" in page
     assert "No month is closed yet" in see("/console/statements")
     page = see("/console/integration")
     assert f'data-shop="{owner.public_key}"&gt;&lt;/script&gt;' in page
     assert "No event has arrived lately" in page
     assert "No model is trained yet" in page
+    assert "until then the newest items of your catalogue are shown" in page
+    assert "No item has arrived yet" in page
+    put_items(
+        [Item(owner.shop_id, "mug", "Mug", "/mug", "", 1_000, owner.currency)],
+        database=services.database,
+        hot_state=services.state,
+        shop_id=owner.shop_id,
+        now=NOW,
+    )
+    assert "Items have arrived." in see("/console/integration")
+
+
+def test_in_the_a_a_fortnight_nobody_is_said_to_see_anything(
+    services: Services, see: Callable[[str], str], owner: Shop
+) -> None:
+    begin_design(owner, database=services.database, now=NOW)
+    page = see("/console/")
+    assert "For the first 14 days (A/A) nobody sees recommendations" in page
+    assert "nobody sees recommendations" in see("/console/statements/now")
+    assert re.search(r"<td>nobody</td>", see("/console/plan"))
+    sums = [buyers(arm, 40, 2, 5_000, NOW.date(), stratum=2) for arm in Arm]
+    with services.database.begin() as connection:
+        store_measurement(connection, owner.shop_id, measurement(sums), NOW)
+    assert "nobody sees recommendations" in see("/console/")
 
 
 def test_a_shop_measured_without_visitors_still_reads_as_new(
@@ -169,7 +200,7 @@ def test_few_visitors_give_figures_but_no_comparison(
     )
     page = see("/console/")
     assert "Too few visitors have bought yet" in page
-    assert page.count("too few yet") == 4
+    assert page.count("too few yet") == 5  # four cards, and the buyers
     assert "10 with and 10 without recommendations" in page
     assert "<polygon" not in page
 
@@ -291,7 +322,11 @@ def test_the_technician_sees_what_arrives(
     shoppers.event(EventType.ADD_TO_CART, "0123456789abcdef", at, items=items, placement="cart")
     for _ in range(2):  # the page was left before the answer came, and told it again
         services.state.accept(shoppers.events, {})
+    late = Shoppers(owner)  # another process was slower with what came earlier
+    late.event(EventType.PAGE_VIEW, "v", at - dt.timedelta(minutes=5))
+    services.state.accept(late.events, {})
     page = see("/console/integration")
+    assert page.index("3 Apr 2026, 08:30:15") < page.index("3 Apr 2026, 08:25:15")
     assert page.count("3 Apr 2026, 08:30:15") == 1  # in Paris
     assert "<code>add_to_cart</code>" in page
     assert "i0, i1, i2 …" in page
@@ -336,6 +371,16 @@ def test_the_last_training_is_told(
 # -- in a browser -------------------------------------------------------------------------------
 
 
+_SEEN_WHOLE = """[...document.querySelectorAll(".email, .metrics td, .invoices td")]
+    .filter(one => one.scrollWidth > one.clientWidth + 1 && one.offsetParent
+        || one.getBoundingClientRect().right > innerWidth)
+    .map(one => one.textContent)"""
+_LANDMARKS = """[...document.querySelectorAll("section, nav, [role=region]")].map(one =>
+    one.getAttribute("aria-label")
+    || document.getElementById(one.getAttribute("aria-labelledby"))?.textContent)
+    .filter(name => name)"""
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_pages_fit_the_screen_and_break_no_policy(
@@ -346,10 +391,16 @@ def test_pages_fit_the_screen_and_break_no_policy(
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text))
         log_in_by_hand(page, address)
-        for path in ("/", "/statements", "/integration"):
+        for path in ("/", "/statements", "/invoices", "/integration", "/metrics", "/access"):
             page.goto(address + path)
             wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, path
+            assert page.evaluate(_SEEN_WHOLE) == [], path
+            names = page.evaluate(_LANDMARKS)
+            assert len(names) == len(set(names)), path
+            page.keyboard.press("Tab")
+            page.keyboard.press("Enter")
+            assert page.evaluate("document.activeElement.tagName") == "MAIN"
         page.goto(f"{address}/")
         assert page.locator("svg.chart:visible").count() == 1
         with page.expect_download() as download:
@@ -359,8 +410,24 @@ def test_pages_fit_the_screen_and_break_no_policy(
     assert complaints == []
 
 
+@pytest.mark.usefixtures("owner")
 def test_an_address_that_does_not_exist_is_a_page(client: FlaskClient) -> None:
-    answer = client.get("/console/nothing-here")
-    assert answer.status_code == 404
-    assert answer.mimetype == "text/html"
+    log_in(client)
+    for path in (
+        "nothing-here",
+        f"statements/2026-10/{10**23}",
+        f"statements/2026-10/{10**23}.csv",
+    ):
+        answer = client.get(f"/console/{path}")
+        assert answer.status_code == 404
+        assert answer.mimetype == "text/html"
+        assert "Back to the overview" in answer.text
+
+
+def test_a_fault_of_ours_is_a_page_too(services: Services) -> None:
+    app = create_app(services)
+    app.add_url_rule("/console/broken", view_func=lambda: 1 // 0)
+    answer = app.test_client().get("/console/broken")
+    assert (answer.status_code, answer.mimetype) == (500, "text/html")
+    assert "The service failed on this request; it is logged." in answer.text
     assert "Back to the overview" in answer.text

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from recommender.adapters.redis_state import RedisState
 from recommender.bootstrap import Services
 from recommender.events.link_orders import report_links
-from recommender.events.orders import parse_order
+from recommender.events.orders import parse_order, parse_refund
 from recommender.events.reconcile import reconcile
 from recommender.events.record_order import record_facts
 from recommender.records import Shop
@@ -37,11 +37,26 @@ def stocked(services: Services, owner: Shop, tmp_path: Path) -> Shop:
         database=services.database,
         now=services.now(),
     )
+    _tell_of_what_went_back(owner, services)
     path = tmp_path / "march.csv"
     rows = ["A-0,2026-03-20 11:00,12.50", "A-1,2026-03-20 11:00,13.00", "B,2026-03-20 11:00,1.00"]
     path.write_text("\n".join(["Order,Date,Net", *rows]))
     reconcile([path], shop=owner, database=services.database, now=services.now())
     return owner
+
+
+def _tell_of_what_went_back(owner: Shop, services: Services) -> None:
+    """Cancel the order that was told twice, and give back more than another came to."""
+    at = "2026-03-21T10:00:00Z"
+    cancelled = {"order_id": "A-2", "status": "cancelled", "cancelled_at": at, "revision": 1,
+                 "placed_at": "2026-03-20T10:00:00Z", "currency": "EUR"}  # fmt: skip
+    refund = {"refund_id": "R", "order_id": "A-1", "refunded_at": at, "currency": "EUR",
+              "net_minor": 5_000}  # fmt: skip
+    for fact in (
+        parse_order(cancelled, shop=owner, received_at=services.now()),
+        parse_refund(refund, shop=owner, received_at=services.now()),
+    ):
+        record_facts([fact], database=services.database, stream=NO_STREAM)
 
 
 def test_the_page_says_how_the_orders_stand(see: Callable[[str], str], stocked: Shop) -> None:
@@ -54,12 +69,20 @@ def test_the_page_says_how_the_orders_stand(see: Callable[[str], str], stocked: 
     assert "<td>A-1</td><td>another amount</td>" in page
     assert "<td>order A-2</td>" in page
     assert "0.99 EUR" in page
+    assert "nothing: cancelled" in page
+    assert "<dt>A-1</dt><dd>50.00 EUR given back, of 12.50 EUR</dd>" in page
 
 
-def test_an_empty_page_says_what_will_come(see: Callable[[str], str], owner: Shop) -> None:
+def test_an_empty_page_says_what_will_come(
+    see: Callable[[str], str], services: Services, owner: Shop
+) -> None:
     page = see("/console/orders")
-    assert "No order is counted yet" in page
-    assert "Never compared yet" in page
+    assert "No order has arrived yet." in page
+    assert "Never compared yet. Send us an export" in page
+    body = {"order_id": "1", "currency": "EUR", "net_minor": 1, "placed_at": "2011-01-01T00:00:00Z"}
+    fact = parse_order(body, shop=owner, received_at=services.now())
+    record_facts([fact], database=services.database, stream=NO_STREAM)
+    assert "One order has arrived, none of them of the last 30 days" in see("/console/orders")
 
 
 def test_a_platform_is_connected_and_refused_by_hand(

@@ -2,8 +2,10 @@
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import lxml.html
 import pytest
 from flask.testing import FlaskClient
 from pages import EMAIL, NOW, log_in, log_in_by_hand, token
@@ -100,6 +102,47 @@ def test_amounts_and_shares_are_typed_as_people_write_them(
     )
 
 
+def test_a_rule_is_changed_in_its_place(
+    fill: Callable[..., TestResponse], client: FlaskClient, stocked: Shop, services: Services
+) -> None:
+    fill(
+        action="boost",
+        factor="1.25",
+        name="Tea week",
+        categories="Kitchen > Tea\nGarden",
+        price_min="9.50",
+        margin_max="12.5",
+        stock_min="3",
+        starts_at="2026-12-01T00:00",
+        ends_at="2026-12-08T00:00",
+        placements=["home", "cart"],
+    )
+    (before,) = rules_of(stocked, services)
+    switched = {"csrf_token": token(client.get("/console/rules").text), "active": "0"}
+    client.post(f"/console/rules/{before.rule_id}/switch", data=switched)
+    form = client.get(f"/console/rules?edit={before.rule_id}").text
+    assert "Change a rule" in form
+    typed = _typed(form)
+    assert fill(**typed).status_code == 303
+    (same,) = rules_of(stocked, services)
+    assert replace(same, active=True) == before
+    assert fill(**typed | {"factor": "2"}).status_code == 303
+    (after,) = rules_of(stocked, services)
+    assert (after.rule_id, after.factor_ppm, after.active) == (before.rule_id, 2_000_000, False)
+    assert fill(**typed | {"rule_id": "rule-of-nobody"}).status_code == 404
+    assert client.get("/console/rules?edit=rule-of-nobody").status_code == 404
+
+
+def _typed(page: str) -> dict[str, Any]:
+    """Read what the form of a page would send."""
+    form = lxml.html.fromstring(page).get_element_by_id("action").getparent()
+    while form.tag != "form":
+        form = form.getparent()
+    fields = [field for field in form.form_values() if field[0] != "csrf_token"]
+    places = [value for name, value in fields if name == "placements"]
+    return dict(fields) | {"placements": places}
+
+
 @pytest.mark.parametrize(
     ("typed", "field", "sentence"),
     [
@@ -124,6 +167,11 @@ def test_amounts_and_shares_are_typed_as_people_write_them(
             {"action": "exclude", "price_min": "ten"},
             "price_min",
             "‘ten’ is not an amount such as 12.50.",
+        ),
+        (
+            {"action": "exclude", "margin_min": "500"},
+            "margin_min",
+            "Please enter a percentage from −100 to 100.",
         ),
         (
             {"action": "exclude", "stock_min": "5", "stock_max": "1"},

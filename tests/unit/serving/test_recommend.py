@@ -168,11 +168,12 @@ def test_without_model_the_newest_items_answer(front, tmp_path):
     front.models._store = ArtifactStore(tmp_path / "empty")
     answer = front.ask()
     assert (ids(answer), answer.slate.fallback) == (B[:-5:-1], "no-model")
+    assert {item.reason for item in answer.slate.items} == {"newest"}
     front.sell_out(B[-1])
     assert B[-1] not in ids(front.ask())
     in_category = front.ask(Placement.CATEGORY, category="a", item_id=A[-1])
     assert ids(in_category) == A[-2:-6:-1]
-    assert {item.reason for item in in_category.slate.items} == {"category"}
+    assert {item.reason for item in in_category.slate.items} == {"newest"}
 
 
 def test_an_empty_shop_gets_an_empty_slate(front, tmp_path):

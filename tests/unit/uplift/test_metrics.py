@@ -59,7 +59,7 @@ def arms() -> dict[Arm, dict[str, Whole]]:
 
 
 def compared(*moments: Moments) -> dict[MetricName, Metric]:
-    found = compare_metrics(moments, alpha=ALPHA, n_star=2_000)
+    found = compare_metrics(moments, billed=None, alpha=ALPHA, n_star=2_000)
     return {metric.name: metric for metric in found}
 
 

@@ -89,12 +89,13 @@ def test_cuts_are_sorted_to_their_tables() -> None:
         views=(
             view(ViewKind.MONTH, "2027-02"),
             view(ViewKind.PLACEMENT, "cart"),
+            view(ViewKind.PLACEMENT, ""),  # a history's exposures name none
             view(ViewKind.TRAILING, ""),
             view(ViewKind.MONTH, "2027-01"),
         )
     )
     assert [row.title for row in shown.views] == ["All so far", "Last 91 days"]
-    assert [row.title for row in shown.placements] == ["Cart"]
+    assert [row.title for row in shown.placements] == ["Cart", "Not told"]
     assert [row.title for row in shown.months] == ["January 2027", "February 2027"]
     assert shown.months[0].change == "+20.0\u00a0%"  # 600 against 500 buyers
     assert shown.months[0].visitors == "10,000"

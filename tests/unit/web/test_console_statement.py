@@ -17,7 +17,7 @@ from recommender.billing.pricing import Reason, price
 from recommender.billing.statement import build_statement
 from recommender.records import Arm, RateTier
 from recommender.uplift.freezing import FreezeReason, FrozenDay
-from recommender.uplift.revenue import NO_VISITOR, Excluded
+from recommender.uplift.revenue import NO_VISITOR, UNKNOWN_ORDER, Excluded
 from recommender.web.console_statement import StatementPage, Step, stand_of, statement_page
 from world import SHOP
 
@@ -30,7 +30,7 @@ def body(facts: Evidence) -> dict[str, Any]:
         SHOP,
         facts,
         price(facts),
-        excluded={NO_VISITOR: Excluded(2, 12_345)},
+        excluded={NO_VISITOR: Excluded(2, 12_345), UNKNOWN_ORDER: Excluded(1, -500)},
         closed_at=CLOSED_AT,
     )
 
@@ -116,6 +116,12 @@ def test_four_prices_stand_side_by_side_ours_first() -> None:
     assert shown.prices[3].bar == 70.0
 
 
+def test_refunds_that_no_order_goes_with_are_called_refunds() -> None:
+    words = [check.text for check in page(evidence(shop_month(), JANUARY)).checks]
+    assert any(text.startswith("2 orders, 123.45 EUR: no visitor known") for text in words)
+    assert any(text.startswith("1 refund, -5.00 EUR: of orders that were never") for text in words)
+
+
 def test_every_reason_has_a_mark() -> None:
     stands = {reason: stand_of({"bill": {"reason": reason.value}}) for reason in Reason}
     assert all(words for _, words in stands.values())
@@ -124,8 +130,8 @@ def test_every_reason_has_a_mark() -> None:
 
 def test_too_few_buyers_are_a_doubt() -> None:
     shown = page(evidence(shop_month(treated=29, held=29), JANUARY))
-    assert [doubt.name for doubt in shown.doubts] == ["Buyers"]
-    assert "either group needs 30" in shown.doubts[0].text
+    assert [(doubt.name, doubt.verdict) for doubt in shown.doubts] == [("Buyers", "few")]
+    assert "each group needs 30" in shown.doubts[0].text
     assert shown.steps[2].name == "Counts for the fee"
     assert minor(shown.steps[2].amount) == 0
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from recommender.serving.fallback import NEWEST
 from recommender.web.reasons import LANGUAGES, reason_text
 
 
@@ -18,3 +19,9 @@ def test_a_title_is_not_a_template() -> None:
 
 def test_an_unknown_code_still_reads_well() -> None:
     assert reason_text("new-source", "", "en") == reason_text("history", "", "en")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_shown_before_anything_is_learned_is_not_called_popular(language: str) -> None:
+    claims = {reason_text(code, "", language) for code in ("popular", "category", "history")}
+    assert reason_text(NEWEST, "", language) not in claims
