@@ -14,7 +14,7 @@ import orjson
 from recommender.records import Item
 
 _END = b"\n"
-_BETWEEN_TEXTS, _TITLE = b'","', b'title":"'
+_BEFORE_TITLE, _BEHIND_TITLE = b',"title":"', b'","url":'
 _SHOWN = {
     "item_id": "id",
     "title": "title",
@@ -47,13 +47,14 @@ def unpack(packed: bytes) -> Item:
 
 def packed_fragments(items: Iterable[bytes]) -> list[bytes]:
     """Return the beginning of each packed item's JSON object in a slate."""
-    return [packed.partition(_END)[0] for packed in items]
+    return [packed[: packed.index(_END)] for packed in items]
 
 
 def packed_title(packed: bytes) -> bytes:
     """Return a packed item's title as it stands in JSON, between the quotation marks."""
-    # Within a JSON string every quotation mark is escaped, so that these part the fields.
-    return packed.split(_BETWEEN_TEXTS, 2)[1].removeprefix(_TITLE)
+    # Within a JSON string every quotation mark is escaped, so that these are the fields' own.
+    start = packed.index(_BEFORE_TITLE) + len(_BEFORE_TITLE)
+    return packed[start : packed.index(_BEHIND_TITLE, start)]
 
 
 def fragment(item: Item) -> bytes:

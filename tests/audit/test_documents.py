@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -22,6 +23,10 @@ def test_every_error_code_is_documented() -> None:
     text = (ROOT / "docs" / "errors.md").read_text()
     missing = sorted(code for code in error_codes() if f"`{code}`" not in text)
     assert missing == []
+    # A problem's type points at the one place.
+    heads = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    told = Counter(code for head in heads for code in re.findall("`([^`]+)`", head))
+    assert [code for code, times in told.items() if times > 1] == []
 
 
 _FORMED = {

@@ -41,9 +41,8 @@ const api = {
   customerPrivacy: { subscribe },
   init: { customerPrivacy: %(privacy)s, data: { cart: %(cart)s } },
 };
-let number = 0;
 function publish(name, data) {
-  const id = `sh-${++number}-0259a238-2A20-436E-D1AC-731D262C99FD`;
+  const id = `sh-${Math.random().toString(16).slice(2, 10)}-2A20-436E-D1AC-731D262C99FD`;
   return heard[name]?.({ id, name, data, timestamp: new Date().toISOString() });
 }
 ((api) => {
