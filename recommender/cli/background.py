@@ -33,9 +33,9 @@ def return_large_arrays() -> None:
 
 
 def _give_way() -> None:
-    # Of this thread alone, on Linux. Idle work would wait no shorter, and starve on a busy machine.
+    # Of this thread alone, on Linux. Whoever wakes goes before idle work at once.
     os.nice(_NICEST)
-    if hasattr(os, "SCHED_BATCH"):
+    if hasattr(os, "SCHED_IDLE"):
         # A sandbox may forbid it; then the work is merely less polite.
         with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
