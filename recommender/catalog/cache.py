@@ -104,6 +104,10 @@ class CatalogueCache:
         entry.was_read.wait()
         return entry.snapshot
 
+    def is_reading(self, shop_id: str) -> bool:
+        """Tell whether changes are known of that `get` does not show yet."""
+        return self._entry(shop_id).refreshing.locked()
+
     def _entry(self, shop_id: str) -> _Entry:
         now = self._monotonic()
         entry = self._entries.get(shop_id)

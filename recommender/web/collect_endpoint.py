@@ -208,8 +208,12 @@ def _item_test(services: "Services", shop_id: str) -> Callable[[str], bool]:
         (known,) = services.state.visitor_states([WhoAsks(shop_id)])
         announced = known.catalogue_revision if isinstance(known, VisitorState) else 0
         catalogue = services.catalogues.get(shop_id, announced)
-        # A whole feed is being read: then nobody can say no yet.
-        return item_id in catalogue or catalogue.revision < announced
+        # While a whole feed is being read nobody can say no.
+        if item_id in catalogue or services.catalogues.is_reading(shop_id):
+            return True
+        # It may have ended just now.
+        catalogue = services.catalogues.get(shop_id)
+        return item_id in catalogue
 
     return knows_item
 

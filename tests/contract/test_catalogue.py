@@ -270,8 +270,11 @@ def test_a_feed_is_shown_when_it_is_prepared_and_nobody_waits_for_it(
     revision = put(database, announcements, *feed(shop))
     assert len(cache.get(shop.shop_id, revision)) == 1
     assert len(cache.get(shop.shop_id, revision)) == 1
+    assert cache.is_reading(shop.shop_id)
     preparation.may_end.set()
     wait_for_items(cache, shop, FEW_ITEMS + 2)
+    while cache.is_reading(shop.shop_id):
+        threading.Event().wait(0.001)
     assert preparation.told == [FEW_ITEMS + 2]
     # A few items are quicker read than handed over.
     revision = put(database, announcements, item(shop, "b"))
