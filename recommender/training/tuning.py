@@ -1,8 +1,10 @@
 """Choose each source's settings, with the same number of probes for all. Pure."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +23,19 @@ from recommender.training.scoring import (
 )
 from recommender.training.source import Arrays, Settings, Source, TrainingSet
 
-TUNING_PROBES = 500
-"""Probes of each task that judge a setting."""
+TUNING_PROBES = 2_000
+"""Probes of each task that decide between the last two trials of a source."""
 
-TUNING_INTERACTIONS = 200_000
+TUNING_INTERACTIONS = 1_000_000
 """Newest interactions that settings are tried on: beyond it they hardly change, and cost does."""
 
 PROBES_MIN = 100
 """With fewer the difference between two settings is chance: the first ones stay."""
 
 ONE = np.ones(1, np.float32)
+
+Trial = tuple[int, Settings]
+"""Which of a source's fits, and the numbers of its query."""
 
 
 def choose_settings(
@@ -80,33 +85,42 @@ def _best(
     judged: Mapping[str, Sequence[Probe]],
     model: ModelArrays,
 ) -> tuple[Settings, Arrays]:
-    """Choose the fit by the first numbers of the query, then those numbers with this fit."""
-    if len(fits) * len(source.query_trials) == 1:
-        return {**source.fit_trials[0], **source.query_trials[0]}, fits[0]
+    """Choose fit and numbers of the query together: the path's decay decides which fit it suits.
+
+    Each round drops the worse half of the trials and asks twice as many probes, the last one all.
+
+    Source: Karnin, Koren, Somekh 2013 (ICML), sequential halving, alg. 1; ours asks the same
+    probes of all trials of a round.
+    """
+    trials = list(product(range(len(fits)), source.query_trials))
     proposals = {task: _proposals(source, model, own, training_set) for task, own in judged.items()}
 
-    def reached(fit: Arrays, query_trial: Settings) -> list[float]:
-        arrays = {**fit, **query_arrays(source, query_trial)}
+    def arrays_of(trial: Trial) -> Arrays:
+        return {**fits[trial[0]], **query_arrays(source, trial[1])}
+
+    def reached(trial: Trial, every: int) -> list[float]:
+        arrays = arrays_of(trial)
         return [
-            _ndcg(source, arrays, own, proposals[task], training_set.n_items)
+            _ndcg(source, arrays, own[::every], proposals[task][::every], training_set.n_items)
             for task, own in judged.items()
         ]
 
-    by_fit = [reached(fit, source.query_trials[0]) for fit in fits]
-    fit = _largest(by_fit)
-    others = [reached(fits[fit], query_trial) for query_trial in source.query_trials[1:]]
-    query_trial = source.query_trials[_largest([by_fit[fit], *others])]
-    arrays = {**fits[fit], **query_arrays(source, query_trial)}
-    return {**source.fit_trials[fit], **query_trial}, arrays
+    while len(trials) > 1:
+        every = 2 ** (math.ceil(math.log2(len(trials))) - 1)
+        order = np.argsort(-_worths([reached(trial, every) for trial in trials]), kind="stable")
+        trials = [trials[place] for place in sorted(order[: (len(trials) + 1) // 2])]
+    fit, query_trial = trials[0]
+    return {**source.fit_trials[fit], **query_trial}, arrays_of(trials[0])
 
 
-def _largest(ndcg: Sequence[Sequence[float]]) -> int:
-    """Return which trial is best over all tasks.
+def _worths(ndcg: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Return how good each trial is over all tasks.
 
     Each task is seen relative to its own best: where repeats are allowed all figures are larger.
     """
     reached = np.array(ndcg)
-    return int((reached / np.maximum(reached.max(axis=0), 1e-12)).sum(axis=1).argmax())
+    worths: NDArray[np.float64] = (reached / np.maximum(reached.max(axis=0), 1e-12)).sum(axis=1)
+    return worths
 
 
 def _proposals(

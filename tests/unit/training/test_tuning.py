@@ -44,22 +44,19 @@ def chosen(known, probes):
 @pytest.mark.parametrize(
     "source", [one for one in SOURCES if one.proposes], ids=lambda one: one.name
 )
-def test_the_best_fit_is_chosen_and_with_it_the_best_numbers_of_the_query(
+def test_fit_and_query_are_chosen_together_and_hardly_anything_is_better(
     source, known, probes, chosen
 ):
+    """Half the trials are dropped on few probes: the best may be lost, a bad one cannot stay."""
     judged = [own for own in probes.values() if len(own) >= PROBES_MIN]
     assert judged
-
-    def best(trials):
-        reached = np.array(
-            [[ndcg_alone(source, known, trial, own) for own in judged] for trial in trials]
-        )
-        # Tasks count alike, each by what its best trial reaches; of equals the first wins.
-        shares = (reached / np.maximum(reached.max(axis=0), 1e-12)).sum(axis=1)
-        return trials[int(np.argmax(np.round(shares, 9)))]
-
-    fit = best([{**trial, **source.query_trials[0]} for trial in source.fit_trials])
-    assert chosen[source.name] == best([{**fit, **trial} for trial in source.query_trials])
+    trials = [{**fit, **query} for fit in source.fit_trials for query in source.query_trials]
+    reached = np.array(
+        [[ndcg_alone(source, known, trial, own) for own in judged] for trial in trials]
+    )
+    # Tasks count alike, each by what its best trial reaches.
+    shares = (reached / np.maximum(reached.max(axis=0), 1e-12)).mean(axis=1)
+    assert shares[trials.index(chosen[source.name])] >= shares.max() - 0.01
 
 
 def test_every_source_is_given_settings_and_always_the_same(known, probes, chosen):
