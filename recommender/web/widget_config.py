@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from recommender.agreements import Phase
 from recommender.records import Shop
 from recommender.shops.money import exponent
 from recommender.web.prices import price_patterns
@@ -28,6 +29,7 @@ def widget_config(shop: Shop, language: str) -> dict[str, Any]:
             "stratum": stratum.stratum,
             "salt": stratum.salt,
             "treatment_share_ppm": stratum.treatment_share_ppm,
+            "silent": stratum.phase == Phase.A_A,
         },
         "placements": {
             placement.value: {

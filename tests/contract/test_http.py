@@ -14,12 +14,13 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from recommender import tables
+from recommender.agreements import Phase
 from recommender.bootstrap import Services
 from recommender.events.identity import derived_event_id, pseudonym
 from recommender.records import Event
 from recommender.shops.change_widget import set_widget
 from recommender.shops.keys import signing_secret
-from recommender.shops.registry import NewShop, ShopOrder, create_shop
+from recommender.shops.registry import NewShop, ShopOrder, create_shop, start_stratum
 from recommender.web.app import create_app
 from recommender.widget_records import ConsentMode
 from signing import signed_headers
@@ -421,8 +422,24 @@ def test_the_configuration_lets_anyone_recompute_an_arm(caller: Caller, services
         "stratum": 1,
         "salt": stratum.salt,
         "treatment_share_ppm": 500_000,
+        "silent": False,
     }
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_the_configuration_tells_that_nobody_is_shown_anything(
+    caller: Caller, services: Services
+) -> None:
+    start_stratum(
+        caller.shop.shop_id,
+        500_000,
+        database=services.database,
+        now=services.now(),
+        phase=Phase.A_A,
+        reason="begins",
+    )
+    answer = caller.client.get(f"/v1/config/{caller.shop.public_key}")
+    assert answer.json["stratum"]["silent"] is True
 
 
 def test_health_readiness_metrics_and_description(caller: Caller) -> None:

@@ -126,6 +126,9 @@ function ofSlot({ placement, state }, seen) {
   if (state === "control") {
     return [note(`${name} stays empty on purpose: this browser is in the control group.`, "Open a preview to see recommendations: console, page Widget.")];
   }
+  if (state === "silent") {
+    return [note(`${name} stays empty on purpose: the experiment begins with an A/A fortnight, in which nobody is shown anything.`, "Open a preview to see recommendations: console, page Widget.")];
+  }
   return state === "empty" ? [ofEmpty(name, placement, seen)] : [];
 }
 

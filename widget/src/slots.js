@@ -74,7 +74,7 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
     try {
       const { id, arm } = await visitor();
       // Without a visitor there is no experiment; with one of unknown arm the server decides.
-      if (arm === "treatment" || !id) reserve(strip, setting);
+      if ((arm === "treatment" && !config.stratum?.silent) || !id) reserve(strip, setting);
       if (placement === "product" && !contextOf(slot).item_id) await itemKnown;
       if (began !== page) return;
       const slate = await ask(placement, contextOf(slot));
@@ -100,10 +100,12 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
    * @param {Slate | null} slate
    */
   function finish(slot, placement, strip, setting, slate) {
-    // The server names an arm only when it had something to show.
-    const held = slate?.arm === "control";
-    const shown = !held && slate && slate.items.length >= setting.n_min;
-    trace("slot", { slot, placement, state: shown ? "drawn" : held ? "control" : "empty" });
+    const n = slate?.items.length;
+    const shown = n && n >= setting.n_min;
+    // The server names an arm only when it had something to show; in an A/A stretch neither gets it.
+    const held = !n && slate?.arm;
+    const why = held === "control" ? held : "silent";
+    trace("slot", { slot, placement, state: shown ? "drawn" : held ? why : "empty" });
     // Asked after drawing, it would have the browser lay out the page at once.
     const height_px = strip.height();
     if (shown) {
@@ -223,7 +225,7 @@ export function openSlots({ config, language, nonce, context, visitor, ask, tell
         slate_id,
         items,
         observe(element) {
-          if (!items.length && slate?.arm !== "control") return;
+          if (!items.length && !slate?.arm) return;
           const sentinel = makeSentinel();
           sentinel.style.position = "absolute";
           element.prepend(sentinel);

@@ -38,6 +38,8 @@ export interface Stratum {
   stratum: number;
   salt: string;
   treatment_share_ppm: number;
+  /** Neither arm is shown anything. */
+  silent?: boolean;
 }
 
 export type ConsentState = "granted" | "denied" | "pending";

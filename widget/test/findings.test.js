@@ -46,6 +46,7 @@ for (const [name, diary, more, said] of [
   ["placement off", [CONFIG, slot("off")], {}, /no placement/],
   ["in the window", [CONFIG, slot("waits")], {}, /nothing may move/],
   ["control", [CONFIG, slot("control")], {}, /control group/],
+  ["A/A", [CONFIG, slot("silent")], {}, /A\/A fortnight/],
   ["no answer", [CONFIG, slate(null), slot("empty")], {}, /no answer within/],
   ["too few", [CONFIG, slate({ items: [1], fallback: "too_few" }), slot("empty")], {}, /1 items \(too_few\)/],
   ["no item", [CONFIG, ["slate", { question: { placement: "product" } }]], {}, /which item/],

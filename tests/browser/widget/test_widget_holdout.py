@@ -39,6 +39,28 @@ def test_control_sees_the_page_as_it_was_and_is_counted(store: Store) -> None:
     assert empty["height"] == 0
 
 
+@pytest.mark.parametrize("arm", ["treatment", "control"])
+def test_in_a_silent_stretch_both_arms_are_treated_as_control_is(store: Store, arm: str) -> None:
+    """Room kept for nothing, or counted in one arm alone, would make A/A an A/B test."""
+    give(store, arm)
+    store.api.config["stratum"]["silent"] = True
+    store.api.slate_delay_seconds = 1
+    store.put("/", HERO + slot("home", "<p>of the shop</p>") + slot("cart"))
+    tab = store.open("/")
+    store.until(lambda: len(store.api.slates) == 2)
+    tab.wait_for_timeout(200)
+    heights = [
+        box.evaluate("slot => slot.offsetHeight")
+        for box in tab.locator("[data-recommender=cart]").all()
+    ]
+    assert heights == [0]
+    store.until(lambda: len(store.api.of_type("impression")) == 2)
+    assert {slate["arm"] for slate in store.api.slates} == {arm}
+    assert all(event["items"] == [] for event in store.api.of_type("impression"))
+    expect(tab.get_by_text("of the shop")).to_be_visible()
+    expect(tab.get_by_role("region")).to_have_count(0)
+
+
 def test_treatment_is_counted_with_what_it_saw(store: Store) -> None:
     store.put("/", HERO + slot("home"))
     store.open("/")

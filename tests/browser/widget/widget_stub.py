@@ -67,7 +67,12 @@ def default_config() -> dict[str, Any]:
         "currency": "GBP",
         "enabled": True,
         "consent": "implied",
-        "stratum": {"stratum": 1, "salt": SALT, "treatment_share_ppm": 1_000_000},
+        "stratum": {
+            "stratum": 1,
+            "salt": SALT,
+            "treatment_share_ppm": 1_000_000,
+            "silent": False,
+        },
         "placements": {
             "home": {**placement, "title": {"en": "Chosen for you", "ar": "قد يعجبك أيضا"}},
             "product": dict(placement),
@@ -142,7 +147,9 @@ class StubApi:
         if not visitor_id:
             return ""
         started_at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-        stratum = Stratum(shop_id="shop", starts_at=started_at, **self.config["stratum"])
+        told = {name: self.config["stratum"][name] for name in ("stratum", "salt")}
+        share_ppm = self.config["stratum"]["treatment_share_ppm"]
+        stratum = Stratum("shop", **told, treatment_share_ppm=share_ppm, starts_at=started_at)
         return assign(visitor_id, stratum)
 
 
@@ -176,7 +183,8 @@ def _api_handler(api: StubApi) -> type[BaseHTTPRequestHandler]:
                 api.changed.notify_all()
             if api.slate_delay_seconds:
                 api.released.wait(api.slate_delay_seconds)
-            items = [] if arm == Arm.CONTROL else api.items
+            is_held = arm == Arm.CONTROL or (arm and api.config["stratum"]["silent"])
+            items = [] if is_held else api.items
             body = {"slate_id": slate_id, "arm": arm, "items": items, "fallback": ""}
             self.answer_json(body, api.slate_status)
 
