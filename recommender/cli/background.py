@@ -11,6 +11,7 @@ T = TypeVar("T")
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 _LARGE_BYTES = 1 << 20
+_PR_SET_THP_DISABLE = 41
 _NICEST = 19
 
 
@@ -21,15 +22,19 @@ def in_background(work: Callable[[], T]) -> T:
         return pool.submit(work).result()
 
 
-def return_large_arrays() -> None:
-    """Have the C library give every large array back when it is freed, where it is glibc.
+def spare_memory() -> None:
+    """Have large arrays given back when they are freed, and memory handed out in small pages.
 
-    Left alone it keeps the more the larger the arrays were: half as much again in a training.
+    Left alone the C library (glibc) keeps the more the larger the arrays were: half as much again
+    in a training. And numpy asks Linux for large pages; a kernel that clears one gives the
+    processor to nobody meanwhile, however idle the work is.
     """
+    libc = ctypes.CDLL(None)
     with contextlib.suppress(AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_ARENA_MAX, 2)
-        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        libc.mallopt(_M_ARENA_MAX, 2)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+    with contextlib.suppress(AttributeError):
+        libc.prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 
 def _give_way() -> None:

@@ -19,7 +19,7 @@ from recommender import tables
 from recommender.adapters.guarded_fetch import GuardedFetch
 from recommender.bootstrap import Services
 from recommender.catalog.feeds import Fetch, take_feed
-from recommender.cli.background import in_background, return_large_arrays
+from recommender.cli.background import in_background, spare_memory
 from recommender.errors import InvalidInputError, NotFoundError, UnavailableError
 from recommender.events.erase import due_erasures
 from recommender.records import Shop
@@ -33,7 +33,7 @@ GROWTH_TO_RETRAIN = 4
 
 def run_schedule(services: Services, *, stop: threading.Event) -> None:
     """Run all jobs at their times until `stop` is set; waits for the one in hand."""
-    return_large_arrays()
+    spare_memory()
     scheduler = BackgroundScheduler(
         timezone=dt.UTC,
         # One heavy job at a time; tidying the event log and refreshing other shops' models do not

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from recommender.bootstrap import Services
-from recommender.cli.background import in_background, return_large_arrays
+from recommender.cli.background import in_background, spare_memory
 from recommender.cli.common import emit, json_option, make_progress, make_services
 from recommender.errors import RecommenderError
 from recommender.records import Shop
@@ -27,7 +27,7 @@ def train(shop_id: str | None, background: bool, as_json: bool) -> None:
     What is not good enough is kept, but not published; the reason is told.
     """
     services = make_services(service="train")
-    return_large_arrays()
+    spare_memory()
     work = functools.partial(_train_all, services, shop_id)
     results = in_background(work) if background else work()
     emit({"shops": results}, as_json=as_json, text=lambda: _text(results))
