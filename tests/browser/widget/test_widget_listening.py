@@ -9,9 +9,11 @@ from widget_store import Store
 pytestmark = pytest.mark.browser
 
 
-def settle(store: Store) -> None:
-    """Wait longer than the widget waits for a page to tell what it shows, then let it send."""
+def settle(store: Store, n_events: int) -> None:
+    """Wait until so many events were told; then longer than the widget waits for a page to tell
+    what it shows, so that there would be more."""
     tab = store.context.pages[0]
+    store.until(lambda: len(store.api.events) >= n_events)
     tab.wait_for_timeout(1500)
     store.flush(tab)
     tab.wait_for_timeout(300)
@@ -43,7 +45,7 @@ def test_the_data_layer_goes_before_structured_data(store: Store) -> None:
     layer = [view_item("sku-4", price=70.9, quantity=1), {"event": "gtm.js"}]
     store.put("/p", PRODUCT, data_layer=layer, json_ld=product_json_ld("another-id"))
     store.open("/p")
-    settle(store)
+    settle(store, 2)
     [event] = store.api.of_type("view_item")
     assert event["items"] == [{"item_id": "sku-4", "quantity": 1, "price": "70.9"}]
     assert event["currency"] == "GBP"
@@ -68,11 +70,11 @@ def test_a_view_told_by_several_sources_counts_once_a_page_view(store: Store) ->
     layer = [view_item("sku-4")]
     store.put("/p", PRODUCT, head=head, data_layer=layer, json_ld=product_json_ld("sku-4"))
     tab = store.open("/p")
-    settle(store)
+    settle(store, 2)
     assert store.api.types() == ["page_view", "view_item"]
     tab.evaluate("entry => { dataLayer.push(entry) }", view_item("sku-5"))
     tab.reload()
-    settle(store)
+    settle(store, 5)
     viewed = [event["items"][0]["item_id"] for event in store.api.of_type("view_item")]
     assert viewed == ["sku-4", "sku-5", "sku-4"]
 
@@ -93,7 +95,7 @@ def test_gtag_and_a_later_tag_manager_are_followed(store: Store) -> None:
         }"""
     )
     store.until(lambda: "purchase" in store.api.types())
-    settle(store)
+    settle(store, 4)
     assert store.api.types() == ["page_view", "add_to_cart", "search", "purchase"]
     assert store.api.of_type("purchase")[0]["order_id"] == "T-1"
     assert store.api.of_type("search")[0]["search_term"] == "oak"
@@ -134,7 +136,7 @@ def test_single_page_shops_have_pages(store: Store) -> None:
     tab.wait_for_timeout(400)
     tab.evaluate("entry => { dataLayer.push(entry) }", view_item("sku-1"))
     store.until(lambda: len(store.api.slates) == 3)
-    settle(store)
+    settle(store, 6)
     assert [slate["item_id"] for slate in store.api.slates] == ["sku-1", "sku-2", "sku-1"]
     assert [event["page"] for event in store.api.of_type("page_view")] == ["/", "/p/2", "/"]
 
@@ -150,7 +152,7 @@ def test_what_is_no_new_page_counts_as_none(store: Store) -> None:
           go("/?colour=blue", "replaceState"); history.replaceState({ scroll: 7 }, "");
         }"""
     )
-    settle(store)
+    settle(store, 1)
     assert store.api.types() == ["page_view"]
 
 
@@ -255,7 +257,7 @@ def test_markup_of_several_products_is_a_list(store: Store) -> None:
     card = '<li itemscope itemtype="http://schema.org/Product"><i itemprop="sku">s-{}</i></li>'
     store.put("/c", "<ul>" + card.format(1) + card.format(2) + "</ul>")
     store.open("/c")
-    settle(store)
+    settle(store, 1)
     assert store.api.types() == ["page_view"]
 
 
@@ -277,7 +279,7 @@ def test_universal_analytics_and_its_successor_side_by_side_count_once(store: St
         }"""
     )
     store.until(lambda: "purchase" in store.api.types())
-    settle(store)
+    settle(store, 3)
     assert store.api.types() == ["page_view", "add_to_cart", "purchase"]
     added = store.api.of_type("add_to_cart")[0]
     assert added["items"] == [{"item_id": "sku-4", "quantity": 2, "price": "70.90"}]
@@ -287,10 +289,10 @@ def test_universal_analytics_and_its_successor_side_by_side_count_once(store: St
 def test_structured_data_left_behind_by_a_router_is_not_the_new_page(store: Store) -> None:
     store.put("/p/1", PRODUCT, json_ld=product_json_ld("sku-1"))
     tab = store.open("/p/1")
-    settle(store)
+    settle(store, 2)
     tab.evaluate("history.pushState({}, '', '/about')")
     tab.wait_for_timeout(300)
-    settle(store)
+    settle(store, 3)
     tab.evaluate(
         """() => {
           history.pushState({}, "", "/p/2");
@@ -299,7 +301,7 @@ def test_structured_data_left_behind_by_a_router_is_not_the_new_page(store: Stor
         }"""
     )
     tab.wait_for_timeout(300)
-    settle(store)
+    settle(store, 5)
     told = [
         (event["page"], event["items"][0]["item_id"]) for event in store.api.of_type("view_item")
     ]
