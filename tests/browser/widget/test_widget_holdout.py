@@ -132,10 +132,15 @@ def test_a_glance_is_no_impression(store: Store, arm: str) -> None:
     tab = store.open("/")
     store.until(lambda: store.api.slates)
     for _ in range(3):
-        tab.evaluate("document.querySelector('[data-recommender]').scrollIntoView()")
-        tab.wait_for_timeout(400)
-        tab.evaluate("scrollTo(0, 0)")
-        tab.wait_for_timeout(100)
+        # By the page's own clock: a command from outside may come late on a loaded machine.
+        tab.evaluate(
+            """async () => {
+              document.querySelector("[data-recommender]").scrollIntoView();
+              await new Promise((later) => setTimeout(later, 400));
+              scrollTo(0, 0);
+              await new Promise((later) => setTimeout(later, 100));
+            }"""
+        )
     tab.wait_for_timeout(1000)
     store.flush(tab)
     tab.wait_for_timeout(200)
